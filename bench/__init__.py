@@ -1,0 +1,1 @@
+"""The harness: experiments as data, measured, stored and reported."""

@@ -1,0 +1,29 @@
+"""What a user can get wrong: raised anywhere, turned into one line in ``bench.__main__``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MOST_NAMES = 40  # more than this is no help in one line
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. Its message is one line and names the file, key or value.
+
+    Programming mistakes are ``ValueError`` and ``TypeError``; they keep their traceback.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` or the known names, to end an error message with.
+
+    Args:
+        name: what the user wrote.
+        known: the names that would have been right.
+    """
+    names = [str(candidate) for candidate in known]
+    close = difflib.get_close_matches(str(name), names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= MOST_NAMES else ""

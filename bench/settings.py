@@ -1,0 +1,30 @@
+"""The base of every settings class: frozen, typed, and strict about unknown keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from bench.errors import nearest
+
+
+class Settings(BaseModel):
+    """Settings that a YAML file may give. Frozen; an unknown key is an error.
+
+    Each room declares the settings that it reads, as a subclass beside the code that uses
+    them; ``bench.config`` puts them together and turns validation errors into one line.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, protected_namespaces=()
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key {key!r}{nearest(str(key), cls.model_fields)}")
+        return values

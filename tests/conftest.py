@@ -1,0 +1,88 @@
+"""Data folders: one made up, for every test; one with the real data, where that is there."""
+
+import os
+from pathlib import Path
+
+# Before torch is imported: its threads sleep while they wait, so that tests stay quick on a
+# machine that has other work too. And albumentations does not look for a newer version.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.datasets import msrc_v2
+
+ROOT = Path(__file__).resolve().parent.parent
+ARCHIVE = "msrc_v2_trainval.tar.xz"
+STREETS = {"road": (128, 64, 128), "car": (0, 0, 142), "sky": (70, 130, 180)}
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory):
+    """Return a data folder with MSRC-v2 (train and val) and ISBI-2012, or skip the test."""
+    named = os.environ.get("BENCH_DATA")
+    places = [Path(named).resolve()] if named else []
+    for place in [*places, ROOT.parent / "shared" / "data"]:
+        if not (place / "isbi2012" / "train-volume.tif").is_file():
+            continue
+        if (place / msrc_v2.FOLDER).is_dir():
+            return place
+        if (place / ARCHIVE).is_file():
+            root = tmp_path_factory.mktemp("real_data")
+            (root / "isbi2012").symlink_to(place / "isbi2012")
+            msrc_v2.install(root, [place / ARCHIVE])
+            return root
+    pytest.skip(f"no real data: neither {ARCHIVE} in ../shared/data, nor anything in $BENCH_DATA")
+
+
+@pytest.fixture(scope="session")
+def made_up_data(tmp_path_factory):
+    """Return a data folder with tiny files for every dataset that has any. Not to be changed."""
+    root = tmp_path_factory.mktemp("made_up_data")
+    rng = np.random.default_rng(0)
+    write_msrc(root, rng)
+    write_isbi(root, rng)
+    write_streets(root / "streets", rng)
+    return root
+
+
+def write_msrc(root, rng, splits=("train", "val", "test")):
+    colours = np.array([*msrc_v2._VOID.values(), *msrc_v2._CLASSES.values()], dtype=np.uint8)
+    for kind in ("Images", "GroundTruth"):
+        (root / msrc_v2.FOLDER / kind).mkdir(parents=True)
+    for split in splits:
+        for name in msrc_v2.split_names(split):
+            image = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)
+            mask = colours[rng.integers(0, len(colours), (4, 6))]
+            Image.fromarray(image).save(root / msrc_v2.FOLDER / "Images" / name)
+            Image.fromarray(mask).save(msrc_v2._mask_file(root / msrc_v2.FOLDER, name))
+
+
+def write_isbi(root, rng):
+    (root / "isbi2012").mkdir()
+    stacks = {
+        "volume": rng.integers(0, 256, (30, 5, 7), dtype=np.uint8),
+        "labels": 255 * rng.integers(0, 2, (30, 5, 7), dtype=np.uint8),
+    }
+    for kind, stack in stacks.items():
+        pages = [Image.fromarray(page) for page in stack]
+        file = root / "isbi2012" / f"train-{kind}.tif"
+        pages[0].save(file, save_all=True, append_images=pages[1:])
+
+
+def write_streets(folder, rng):
+    """Two training and one validation image of different sizes, with coloured masks."""
+    colours = np.array([*STREETS.values(), (0, 0, 0)], dtype=np.uint8)
+    for name, size in {"train/a": (6, 9), "train/b": (9, 6), "val/c": (7, 7)}.items():
+        for kind in ("images", "masks"):
+            (folder / kind / name).parent.mkdir(parents=True, exist_ok=True)
+        image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / "images" / f"{name}.jpg")
+        mask = colours[rng.integers(0, len(colours), size)]
+        Image.fromarray(mask).save(folder / "masks" / f"{name}.png")
+    (folder / "classes.yaml").write_text(
+        f"names: [{', '.join(STREETS)}]\nmasks: palette\n"
+        f"colours: {[list(colour) for colour in STREETS.values()]}\nignore: [[0, 0, 0]]\n"
+    )
