@@ -1,0 +1,27 @@
+"""The figures of a report: one file for each kind, one line below for each figure.
+
+A figure function takes the results and returns its figure, or None where the results have
+nothing that it could show; saving happens elsewhere. The label of a figure
+(``Figure.get_label()``) is its caption: a first sentence that names it, then what to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from matplotlib.figure import Figure
+
+from bench.figures.classes import classes
+from bench.figures.curves import curves
+from bench.figures.dots import arms, factors
+from bench.figures.panels import panels
+from bench.frame import Results
+
+# File name → function, in the order of the report.
+FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
+    "factors": factors,
+    "arms": arms,
+    "curves": curves,
+    "classes": classes,
+    "panels": panels,
+}

@@ -1,0 +1,121 @@
+"""Learning curves: score and training loss over the epochs, by arm and seed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bench.figures.style import (
+    FAINT,
+    HUES,
+    MOST_ARMS,
+    SMALL,
+    WIDTH,
+    ArmStyle,
+    arm_styles,
+    handle,
+    left_out,
+    styled,
+)
+from bench.frame import DONE, Results, spoken
+
+
+@styled
+def curves(results: Results) -> Figure | None:
+    """Draw score and training loss over the epochs: every seed thin, the mean of an arm thick."""
+    history, metric = results.history, results.metric
+    if history.empty or metric not in history:
+        return None
+    labels = list(results.arms)[:MOST_ARMS]
+    count = math.ceil(len(labels) / len(HUES))
+    size = math.ceil(len(labels) / count)  # at most as many arms in a row as there are hues
+    chunks = [labels[i : i + size] for i in range(0, len(labels), size)]
+    figure = Figure(figsize=(WIDTH, 2.7 * len(chunks) + 0.3), layout="constrained")
+    grid = figure.subplots(len(chunks), 2, squeeze=False, sharex=True, sharey="col")
+    styles = arm_styles(results.arms)
+    for column, value in zip(grid.T, (metric, "train_loss"), strict=True):
+        samples = history[history["arm"].isin(labels)].dropna(subset=value)
+        arms = dict(iter(samples.groupby("arm", sort=False)))
+        means = _means(samples, value)
+        for axes, chunk in zip(column, chunks, strict=True):
+            _lines(axes, means[~means["arm"].isin(chunk)], value, by="arm", color=FAINT, lw=0.6)
+            for label in chunk:
+                if label in arms:
+                    _curve(axes, arms[label], means, value, styles[label])
+            axes.set_ylabel(spoken(value) + (_split(results) if value == metric else ""))
+        column[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        column[-1].set_xlabel("epoch")
+        _limit(column[0], samples[samples["status"] == DONE][value])
+    for axes, chunk in zip(grid[:, 1], chunks, strict=True):
+        axes.legend(
+            handles=[handle(label, styles[label], line=True) for label in chunk],
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.02),
+            fontsize=SMALL,
+        )
+    figure.set_label(
+        "Learning curves. Thin lines are single seeds, thick ones the mean over the seeds that "
+        "finished; a cross ends a trial that did not. Losses of different kinds have no common "
+        "scale."
+        + " Each row picks out some arms; grey lines are the means of the others."
+        * (len(chunks) > 1)
+        + left_out(results, labels)
+    )
+    return figure
+
+
+def _split(results: Results) -> str:
+    """Return `` on val`` where that is what every trial was evaluated on between epochs."""
+    settings = [record.settings.get("evaluate", {}) for record in results.records.values()]
+    splits = {"val" if own.get("keep") == "best" else own.get("split") for own in settings}
+    return f" on {splits.pop()}" if len(splits) == 1 and None not in splits else ""
+
+
+def _means(samples: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Return arm, epoch and mean over its finished seeds, at epochs where each has a value."""
+    done = samples[samples["status"] == DONE]
+    means = done.groupby(["arm", "epoch"])[value].agg(["mean", "count"]).reset_index()
+    seeds = done.groupby("arm")["seed"].nunique()
+    complete = means[means["count"] == means["arm"].map(seeds)]
+    return complete.rename(columns={"mean": value})
+
+
+def _curve(
+    axes: Axes, samples: pd.DataFrame, means: pd.DataFrame, value: str, style: ArmStyle
+) -> None:
+    """Draw one arm."""
+    _lines(axes, samples, value, by="seed", color=style.colour, lw=0.8, alpha=0.45)
+    mean = means[means["arm"] == samples["arm"].iloc[0]]
+    axes.plot(
+        mean["epoch"].to_numpy("float64"),
+        mean[value],
+        color=style.colour,
+        linestyle=style.dash,
+        lw=2.0,
+    )
+    ends = samples[samples["status"] != DONE].drop_duplicates("seed", keep="last")
+    axes.plot(
+        ends["epoch"].to_numpy("float64"), ends[value], "x", color=style.colour, ms=6, mew=1.6
+    )
+
+
+def _lines(axes: Axes, samples: pd.DataFrame, value: str, *, by: str, **look: Any) -> None:
+    """Draw a line for each value of ``by``, all as one with gaps: a fraction of the time."""
+    kinds = pd.factorize(samples[by])[0]
+    gaps = np.flatnonzero(np.diff(kinds)) + 1
+    x = np.insert(samples["epoch"].to_numpy("float64"), gaps, math.nan)
+    axes.plot(x, np.insert(samples[value].to_numpy("float64"), gaps, math.nan), **look)
+
+
+def _limit(axes: Axes, values: pd.Series[float]) -> None:
+    """Choose limits by the trials that finished: one that diverged would flatten the rest."""
+    if values.count():
+        low, high = values.min(), values.max()
+        margin = 0.05 * (high - low) or 0.05
+        axes.set_ylim(low - margin, high + margin)

@@ -1,0 +1,173 @@
+"""What a report says in sentences of plain text: the same for every format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from bench import tables
+from bench.frame import DONE, Results, spoken
+
+
+def question(results: Results) -> str:
+    """Return what was asked, in the user's words."""
+    return str(results.plan.get("question") or "")
+
+
+def warnings(results: Results) -> list[str]:
+    """Return what a reader has to know before any number, most important first."""
+    return [
+        *_missing_trials(results),
+        *_unbalanced(results),
+        *_different_classes(results),
+        *_mixed(results),
+    ]
+
+
+def design(results: Results) -> list[str]:
+    """Return sentences: how many trials of what, and what the scores are scores of."""
+    factors = [f"{name} ({', '.join(levels)})" for name, levels in results.factors.items()]
+    combinations = math.prod(map(len, results.factors.values()))
+    grid, further = len(results.grid), len(results.arms) - len(results.grid)
+    if not factors:
+        what = "No factor is varied"
+    elif len(factors) == 1:
+        what = f"One factor is varied: {factors[0]}"
+    elif results.plan["design"] == "one_at_a_time":
+        what = f"One factor at a time is moved away from the baseline: {', '.join(factors)}"
+    else:
+        what = f"Full factorial of {' × '.join(factors)}"
+        what += f", {grid} of its {combinations} combinations" if grid < combinations else ""
+    what += f"; {_count(further, 'arm')} beside it" if factors and further else ""
+    seeds = len(results.plan["seeds"])
+    size = (
+        f"{_count(len(results.arms), 'arm')} × {_count(seeds, 'seed')}: "
+        f"{_count(len(results.trials), 'trial')}, of which {len(results.done)} finished."
+    )
+    baseline = ", ".join(f"{name} = {level}" for name, level in results.baseline.items())
+    return [
+        f"{what}.",
+        size,
+        f"Baseline: {baseline}." if baseline else "No baseline was declared.",
+        *_scored_on(results),
+    ]
+
+
+def reading(results: Results) -> str:
+    """Return how to read the table of arms."""
+    most = (
+        int(results.done.groupby("arm")[results.metric].count().max()) if len(results.done) else 0
+    )
+    if most == 0:
+        return "No trial has finished yet, so there are no scores."
+    if most == 1:
+        return (
+            "Every arm was trained once: what lies between two arms may be the setting or the "
+            "seed, and nothing here tells which."
+        )
+    return (
+        f"{_sentence(spoken(results.metric))} is given as mean ± standard deviation over n "
+        "training runs that differ in their seed alone. The standard deviation of few runs is a "
+        "rough figure itself: a difference of that size decides nothing."
+    )
+
+
+def reading_levels(results: Results) -> str:
+    """Return how to read the table of factor levels."""
+    if results.plan["design"] == "one_at_a_time":
+        return "Each row is one arm: all other factors are at the baseline."
+    if len(results.factors) == 1:
+        return "With one factor, each row is one arm."
+    return (
+        "Each row takes in all trials of the level, whatever the other factors are, so its "
+        "standard deviation holds their effects besides that of the seed."
+    )
+
+
+def unplanned(results: Results) -> str:
+    """Return how many stored records were left alone."""
+    return (
+        f"The store also holds {_count(results.unplanned, 'record')} of trials that are not part "
+        "of this plan, of other settings, data or code; none of them is used here."
+    )
+
+
+def duration(results: Results) -> str:
+    """Return how long all trials took together."""
+    seconds = float(results.trials["seconds"].sum())
+    hours, minutes = divmod(round(seconds) // 60, 60)
+    took = f"{hours} h {minutes} min" if hours else f"{minutes} min {round(seconds) % 60} s"
+    return f"The measured trials took {took} together."
+
+
+def _missing_trials(results: Results) -> Iterator[str]:
+    without = results.trials[results.trials["status"] != DONE]
+    if len(without):
+        states = ", ".join(
+            f"{n} {status}" for status, n in without["status"].value_counts(sort=False).items()
+        )
+        yield (
+            f"{len(without)} of {_count(len(results.trials), 'trial')} "
+            f"{'has' if len(without) == 1 else 'have'} no result: {states}. "
+            "Each is named under “Trials without a result”."
+        )
+
+
+def _unbalanced(results: Results) -> Iterator[str]:
+    names = [name for name in results.factors if not tables.is_balanced(results, name)]
+    if names:
+        yield (
+            f"The levels of {', '.join(names)} do not all have results under the same other "
+            "settings and seeds, so their means differ by more than the level."
+        )
+
+
+def _different_classes(results: Results) -> Iterator[str]:
+    done = results.done
+    if "classes_averaged" in done and done["classes_averaged"].nunique() > 1:
+        low, high = done["classes_averaged"].min(), done["classes_averaged"].max()
+        yield (
+            f"The mean IoU of different trials is over different classes ({low} to {high} of "
+            "them): a class that neither occurs nor is predicted has none."
+        )
+
+
+def _mixed(results: Results) -> Iterator[str]:
+    """Tell of digests and devices that differ; arms may differ in their data on purpose."""
+    for what, values in (
+        ("code", {record.provenance.get("code") for record in results.records.values()}),
+        ("devices", {record.environment.get("device_name") for record in results.records.values()}),
+    ):
+        if len(values) > 1:
+            yield f"The trials were measured with {len(values)} different {what}; see the end."
+
+
+def _scored_on(results: Results) -> Iterator[str]:
+    done = results.done
+    splits = sorted({str(split) for split in done.get("split", ())})
+    if not splits:
+        return
+    images = sorted({str(count) for count in done["evaluated_images"]})
+    yield (
+        f"Scores are of the {' and '.join(splits)} split ({' or '.join(images)} images, each "
+        "predicted whole), from one confusion matrix over all its images; mean IoU is the mean "
+        "over the classes that have one."
+    )
+    kept = {
+        record.settings.get("evaluate", {}).get("keep")
+        for record in results.records.values()
+        if record.status == DONE
+    }
+    if "best" in kept and "val" in splits:
+        yield (
+            "The weights are those of the epoch that scored best on val, the same split, so the "
+            "scores flatter every arm a little."
+        )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

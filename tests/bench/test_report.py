@@ -1,0 +1,301 @@
+"""The report as a reader gets it: what it says, that names stay text, the same bytes each time."""
+
+import csv
+import html
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bench import frame, report
+from bench.errors import UserError
+from bench.figures import FIGURES
+from bench.records import Store
+from bench.report import FORMATS, markdown
+from bench.report.views import Table
+from bench.tables import TABLES
+
+RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def render(store):
+    """Return the report without its figures, which take most of the time."""
+    return markdown.render(frame.load(store), {})
+
+
+def seen(markup):
+    """Return the text that a browser shows of some HTML."""
+    return html.unescape(re.sub(r"<[^>]*>", "", markup)).strip()
+
+
+def rows(text, heading):
+    """Return the first table under a heading as a browser shows it, its header first."""
+    rendered = RENDERER.render(text).partition(f">{heading}</h")[2]
+    rendered = rendered[: rendered.index("</table>")]
+    return [
+        [seen(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)]
+        for row in re.findall(r"<tr>(.*?)</tr>", rendered, re.S)
+    ]
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def seven(example):
+    return render(example("seven arms"))
+
+
+def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
+    header, *body = rows(seven, "By arm")
+    assert header[:4] == ["arm", "mean IoU", "n", "classes averaged"]
+    assert [row[0] for row in body] == [
+        "ce · bilinear (baseline)",
+        "ce · transposed",
+        "dice · bilinear",
+        "dice · transposed",
+        "dice+ce · bilinear",
+        "dice+ce · transposed",
+        "smp_unet",
+    ]
+    values = [
+        record.result["metrics"]["mean_iou"]
+        for record in example("seven arms").records()
+        if record.label == "ce · bilinear"
+    ]
+    mean = sum(values) / 3
+    sd = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
+    assert body[0][1:4] == [f"{mean:.3f} ± {sd:.3f}", "3", "20"]
+    assert body[3][1:4] == ["–", "0", "–"]
+    assert body[1][-1] == "seed 2 oom"
+
+
+def test_what_is_missing_is_said_first_and_named(seven):
+    warning = seven.index("5 of 21 trials have no result: 1 diverged, 3 not run, 1 oom")
+    assert warning < seven.index("## By arm")
+    assert seven.index("do not all have results under the same other settings") < 1000
+    assert rows(seven, "Trials without a result")[1:] == [
+        ["ce · transposed", "2", "oom", "out of luck in epoch 3"],
+        ["dice · bilinear", "0", "diverged", "out of luck in epoch 3"],
+        *(["dice · transposed", str(seed), "not run", ""] for seed in range(3)),
+    ]
+
+
+def test_a_complete_store_brings_no_warning(example):
+    text = render(example("one at a time"))
+    assert "Warning" not in text
+    assert "Trials without a result" not in text
+    assert "left out of training" not in text
+    assert "One factor at a time" in text
+
+
+def test_the_design_is_stated(seven):
+    assert (
+        "Full factorial of train.loss (ce, dice, dice+ce) × model.upsampling (bilinear, "
+        "transposed); 1 arm beside it.\n7 arms × 3 seeds: 21 trials, of which 16 finished." in seven
+    )
+    assert "Baseline: train.loss = ce, model.upsampling = bilinear." in seven
+    assert "Scores are of the val split (12 images" in seven
+
+
+def test_images_left_out_of_training_are_counted_by_arm(seven):
+    body = rows(seven, "Images left out of training")[1:]
+    assert body[4] == ["dice+ce · bilinear", "33", "7"]
+    assert [row[2] for row in body] == ["0", "0", "0", "–", "7", "0", "0"]
+
+
+def test_classes_are_named_in_a_table(seven):
+    header, *body = rows(seven, "IoU by class, in numbers")
+    assert len(body) == 21
+    assert len(header) == 8
+    assert body[5] == ["sky", *["–"] * 7]
+
+
+def test_how_to_reproduce(seven):
+    assert "```\npython -m bench run experiments/loss_ablation.yaml\n```" in seven
+    text = RENDERER.render(seven)
+    for value in ("2.15.0", "a1b2c3", "d4e5f6", "A CPU"):
+        assert value in text
+
+
+def test_pictures_are_linked_relatively_and_lie_there(example):
+    folder = report.write(example("naughty names")).parent
+    links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "report.md").read_text())
+    assert links == [f"figures/{name}.png" for name in FIGURES if name != "arms"]
+    for link in links:
+        assert (folder / link).read_bytes().startswith(b"\x89PNG")
+        assert (folder / link).with_suffix(".svg").is_file()
+
+
+def test_a_figure_that_has_nothing_to_show_any_more_goes(make_store):
+    store = make_store(seeds=(0,), images=1)
+    figures = report.write(store, ["md"]).parent / "figures"
+    assert (figures / "panels.png").is_file()
+    for path in (store.folder / "trials").iterdir():
+        path.unlink()
+    text = report.write(store, ["md"]).read_text()
+    assert list(figures.iterdir()) == []
+    assert "figures/" not in text
+
+
+def test_tables_lie_beside_the_report(example):
+    folder = report.write(example("two arms"), ["csv"]).parent
+    for name in TABLES:
+        with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            header, *body = csv.reader(file)
+        assert body
+        assert {len(row) for row in body} == {len(header)}
+
+
+def test_every_store_makes_a_report(every_store):
+    text = render(every_store)
+    for label in {trial["label"] for trial in every_store.read_plan()["trials"]}:
+        assert any(row[0].startswith(" ".join(label.split())) for row in rows(text, "By arm"))
+    trials = len(every_store.read_plan()["trials"])
+    assert len(rows(text, "Every trial")) == 1 + trials
+    assert "nan" not in text.lower()
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("name", ["nothing run", "all failed"])
+def test_nothing_finished_is_said(example, name):
+    text = report.write(example(name)).read_text()
+    assert "6 of 6 trials have no result" in text
+    assert "No trial has finished yet" in text
+
+
+def test_one_run_each_settles_nothing(example):
+    assert "nothing here tells which" in render(example("one seed"))
+
+
+def test_the_same_store_gives_the_same_bytes(example):
+    first = contents(report.write(example("four arms")).parent)
+    assert contents(report.write(example("four arms")).parent) == first
+    assert {name.rpartition(".")[2] for name in first} == {"md", "csv", "png", "svg"}
+
+
+def test_names_stay_text(example):
+    store = example("naughty names")
+    text = render(store)
+    rendered = RENDERER.render(text)
+    tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*(\w+)", rendered)}
+    assert not tags & {"script", "b", "em", "a", "ul", "ol", "li"}
+    assert seen(rendered.partition("</h1>")[0]) == "a|b <script>alert(1)</script>"
+    assert "Question. # Is *this* | safe | <b>?" in seen(rendered)
+    shown = [row[0] for row in rows(text, "By arm")][1:]
+    labels = dict.fromkeys(trial["label"] for trial in store.read_plan()["trials"])
+    assert shown[0] == "<script>alert(1)</script> (baseline)"
+    assert shown[1:] == [" ".join(label.split()) for label in labels][1:]
+    classes = [row[0] for row in rows(text, "IoU by class, in numbers")][1:]
+    assert classes[1:4] == ["<b>|</b>", "$\\alpha$", "_cow_"]
+
+
+@given(st.text(max_size=60))
+def test_escaped_text_reads_the_same(text):
+    expected = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    escaped = markdown.escape(text)
+    assert seen(RENDERER.render(f"x {escaped} x")) == f"x {expected} x"
+    assert seen(RENDERER.render(escaped)) == expected
+    cells = markdown.table(Table(("a",), ((text,),)))
+    cell = re.search(r"<td[^>]*>(.*?)</td>", RENDERER.render(cells), re.S)
+    assert seen(cell[1]) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["- a", "1. a", "12) a", "+", "---", "===", "# a", "> a", "https://x.y", "www.x.y"]
+)
+def test_no_text_becomes_markup(text):
+    rendered = RENDERER.render(markdown.escape(text))
+    assert rendered == f"<p>{html.escape(text)}</p>\n"
+
+
+def test_readable_names_are_left_as_they_are():
+    for name in ("loss_ablation", "dice+ce · crop 96", "0.512 ± 0.021", "train.learning_rate"):
+        assert markdown.escape(name) == name
+
+
+def test_code_cannot_end_its_block():
+    rendered = RENDERER.render(markdown.code("run ``` </code> `x`"))
+    assert seen(rendered) == "run ``` </code> `x`"
+    assert rendered.count("<pre>") == 1
+
+
+def test_mixed_code_is_said_first(make_store):
+    store = make_store(seeds=(0,))
+    first = next(store.records())
+    changed = {**vars(first), "provenance": {**first.provenance, "code": "ffffff"}}
+    store.commit(type(first)(**changed), {})
+    text = render(store)
+    assert "measured with 2 different code" in text[: text.index("## By arm")]
+    assert "a1b2c3 (1 of 2 trials)" in text
+
+
+def test_means_over_different_classes_are_said_first(make_store):
+    store = make_store(seeds=(0,))
+    first = next(store.records())
+    metrics = {**first.result["metrics"], "classes_averaged": 3}
+    changed = {**vars(first), "result": {**first.result, "metrics": metrics}}
+    store.commit(type(first)(**changed), {})
+    assert "over different classes (3 to 7 of them)" in render(store)
+
+
+def test_weights_chosen_on_the_reported_split_are_said(make_store):
+    store = make_store(seeds=(0,))
+    first = next(store.records())
+    changed = {**vars(first), "settings": {"evaluate": {"keep": "best"}}}
+    store.commit(type(first)(**changed), {})
+    assert "scored best on val, the same split" in render(store)
+
+
+def test_records_outside_the_plan_are_counted(make_store):
+    store = make_store(seeds=(0, 1))
+    plan = store.read_plan()
+    store.write_plan({**plan, "trials": plan["trials"][:-1]})
+    assert "also holds 1 record of trials that are not part" in render(store)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_returns_its_main_file(example, name):
+    path = report.write(example("two arms"), [name])
+    assert path.is_file()
+    assert path.suffix == f".{name}"
+
+
+def test_all_stores_are_reported(example):
+    stores = [example("four arms"), example("two arms")]
+    paths = report.write_all(stores, ["csv"])
+    assert [path.parent.parent for path in paths] == [store.folder for store in stores]
+
+
+def test_mistakes_are_the_users(example, tmp_path, make_store):
+    with pytest.raises(UserError, match="unknown format 'cvs'; did you mean 'csv'"):
+        report.write(example("two arms"), ["cvs"])
+    with pytest.raises(UserError, match="names no format"):
+        report.write(example("two arms"), [])
+    with pytest.raises(UserError, match="holds no experiment"):
+        report.write(Store(tmp_path))
+    store = make_store(seeds=(0,))
+    (store.folder / "report").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        report.write(store)
+
+
+def test_reports_need_no_torch():
+    code = (
+        "import sys, bench.report\n"
+        "unwanted = {'torch', 'albumentations', 'unet', 'matplotlib.pyplot'} & set(sys.modules)\n"
+        "sys.exit(', '.join(unwanted) or 0)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
