@@ -1,0 +1,198 @@
+"""Measure a trial by training it: seed and settings → scores, confusion matrices, pictures."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import safetensors.torch
+import torch
+from torch import nn
+
+from bench import datasets, models
+from bench.batches import Batches
+from bench.datasets import Dataset, Split
+from bench.errors import UserError
+from bench.evaluate import Evaluation, Predictor, evaluate, panel_names
+from bench.precision import float32_as
+from bench.train import EpochRow, train
+from bench.trial import TrialSettings
+from unet import metrics
+from unet.model import margin
+
+Put = Callable[[bytes, str], str]  # (content, suffix) -> the name under which it is stored
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a trial gives: ``result`` goes into its record, ``details`` beside it."""
+
+    result: dict[str, Any]
+    details: dict[str, Any]
+
+
+def measure(
+    settings: TrialSettings,
+    seed: int,
+    *,
+    root: Path,
+    device: torch.device,
+    workers: int,
+    put: Put,
+    on_epoch: Callable[[EpochRow], None] = lambda row: None,
+) -> Measurement:
+    """Train and evaluate one network.
+
+    Args:
+        settings: of the trial.
+        seed: decides initialisation, order and augmentation together.
+        root: the folder that holds the datasets.
+        device: where to compute.
+        workers: loader processes; they change the time, not the result.
+        put: stores a picture and returns its name.
+        on_epoch: called with each row of the history when it is made.
+
+    Returns:
+        Scores of ``settings.evaluate.split`` and what they were computed from.
+
+    Raises:
+        UserError: if the data or an option is not there.
+        Diverged: if the loss is no number any more.
+    """
+    dataset = datasets.load(settings.data, root)
+    training, evaluated = _split(dataset, "train"), _split(dataset, settings.evaluate.split)
+    watched = _watched(settings)
+    torch.set_num_threads(settings.train.threads)
+    torch.manual_seed(seed)
+    model = models.build(settings.model, dataset.in_channels, len(dataset.classes)).to(device)
+    if settings.train.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    batches = Batches(training, settings.train, seed=seed, workers=workers)
+    predictor = _predictor(settings, device)
+    num_classes = len(dataset.classes)
+
+    started = time.perf_counter()
+    with float32_as(settings.train.precision):
+        trained = train(
+            model,
+            batches,
+            settings.train,
+            device=device,
+            evaluate=lambda model: _epoch_scores(
+                evaluate(model, _split(dataset, watched), predictor, num_classes)
+            ),
+            evaluate_every=settings.evaluate.every,
+            keep=settings.evaluate.keep,
+            on_epoch=on_epoch,
+        )
+        training_seconds = time.perf_counter() - started
+        evaluation = evaluate(model, evaluated, predictor, num_classes)
+        panels = _panels(model, evaluated, predictor, settings.evaluate.panels, put)
+
+    result = {
+        "classes": list(dataset.classes),
+        "palette": dataset.palette.tolist(),
+        "split": settings.evaluate.split,
+        "watched_split": watched,
+        "chosen_epoch": trained.epoch,
+        "metrics": scores(evaluation),
+        "counts": {
+            "train_images": len(batches.crops),
+            "dropped_images": batches.crops.dropped,
+            "evaluated_images": len(evaluation.images),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "steps": settings.train.epochs * len(batches),
+        },
+        "training_seconds": training_seconds,
+        "panels": panels,
+        "checkpoint": put(_weights(model), ".safetensors")
+        if settings.evaluate.checkpoint
+        else None,
+    }
+    return Measurement(result, {"history": trained.history, "confusion": _sparse(evaluation)})
+
+
+def scores(evaluation: Evaluation) -> dict[str, Any]:
+    """Return every score of the whole split's confusion matrix, as JSON (undefined: None)."""
+    matrix = evaluation.total()
+    means = {name: _number(score(matrix)) for name, score in metrics.SCORES.items()}
+    by_class = {
+        name: [_number(value) for value in score(matrix)]
+        for name, score in metrics.CLASS_SCORES.items()
+    }
+    return {**means, "classes_averaged": int(metrics.classes_averaged(matrix)), **by_class}
+
+
+def _epoch_scores(evaluation: Evaluation) -> dict[str, Any]:
+    means = ("mean_iou", "classes_averaged", "pixel_accuracy", "mean_class_accuracy")
+    everything = scores(evaluation)
+    return {name: everything[name] for name in means}
+
+
+def _number(value: torch.Tensor | float) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _split(dataset: Dataset, name: str) -> Split:
+    if name not in dataset.splits:
+        raise UserError(
+            f"data: {dataset.name} has no {name} split here; it has {', '.join(dataset.splits)}"
+        )
+    return dataset.splits[name]
+
+
+def _watched(settings: TrialSettings) -> str:
+    """Name the split that is scored during training: never the test images."""
+    choosing = settings.evaluate.split == "test" or settings.evaluate.keep == "best"
+    return "val" if choosing else settings.evaluate.split
+
+
+def _predictor(settings: TrialSettings, device: torch.device) -> Predictor:
+    model, precision = settings.model, settings.train.precision
+    if model.name != "unet" or model.padding == "same":
+        return Predictor(device, precision, models.size_multiple(model))
+    # Tiles as large as training crops. Steps from tile to tile are a multiple of what the
+    # poolings divide by, so that every pixel is predicted from the same place in the grid.
+    tile, lost = settings.train.crop_size, margin(model.depth)
+    step = (tile - lost) // 2**model.depth * 2**model.depth
+    if step == 0:
+        raise UserError(f"train.crop_size: {tile} leaves too little of a tile to predict by")
+    return Predictor(device, precision, multiple=1, tile=tile, margin=(tile - step) // 2)
+
+
+def _sparse(evaluation: Evaluation) -> dict[str, Any]:
+    """Write one (truth, prediction, pixels) row for every cell of a matrix that is not 0."""
+    entries = []
+    for matrix in evaluation.matrices:
+        cells = np.argwhere(matrix)
+        entries.append([[int(t), int(p), int(matrix[t, p])] for t, p in cells])
+    return {"images": list(evaluation.images), "entries": entries}
+
+
+def _panels(
+    model: nn.Module, split: Split, predictor: Predictor, count: int, put: Put
+) -> list[dict[str, str]]:
+    panels = []
+    for name in panel_names(split, count):
+        image, mask = split.read(name)
+        prediction = predictor.labels(model, [image])[0]
+        pictures = {"image": image[..., ::-1], "truth": mask, "prediction": prediction}
+        stored = {kind: put(_png(picture), ".png") for kind, picture in pictures.items()}
+        panels.append({"name": name, **stored})
+    return panels
+
+
+def _weights(model: nn.Module) -> bytes:
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    return safetensors.torch.save(state)
+
+
+def _png(picture: np.ndarray[Any, Any]) -> bytes:
+    return bytes(cv2.imencode(".png", np.ascontiguousarray(picture))[1])

@@ -1,0 +1,126 @@
+"""A model and a split → one confusion matrix an image, and label maps to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import nn
+
+from bench.batches import pad, to_input
+from bench.datasets import IGNORE_INDEX, Image, Mask, Split
+from bench.precision import Precision, autocast
+from bench.settings import Settings
+from unet.metrics import confusion_matrix
+from unet.tiling import predict_tiled
+
+TOGETHER = 8  # images of one size that are predicted in one batch
+
+
+class EvaluateSettings(Settings):
+    """On what a trial is evaluated, how often, and which weights are kept."""
+
+    split: Literal["val", "test", "train"] = "val"
+    every: int = Field(1, ge=1, description="epochs from one evaluation to the next")
+    keep: Literal["last", "best"] = Field(
+        "last", description="final weights: of the last epoch, or of the best on validation"
+    )
+    panels: int = Field(4, ge=0, description="images whose predictions are kept as pictures")
+    checkpoint: bool = Field(False, description="keep the final weights, as safetensors")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One confusion matrix an image: ``matrices[i]`` is (C, C) int64 with rows = truth."""
+
+    images: tuple[str, ...]
+    matrices: NDArray[np.int64]
+
+    def total(self) -> torch.Tensor:
+        """Return the confusion matrix of all images together, (C, C) int64."""
+        return torch.from_numpy(self.matrices.sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """How whole images are predicted.
+
+    Attributes:
+        device: where the model is.
+        precision: of the forward pass.
+        multiple: height and width are mirrored up to a multiple of this; the prediction is
+            cut back.
+        tile: the input size of an unpadded network, which predicts by overlapping tiles
+            instead; None for a padded one.
+        margin: what is cut off each side of a tile.
+    """
+
+    device: torch.device
+    precision: Precision
+    multiple: int
+    tile: int | None = None
+    margin: int = 0
+
+    def labels(self, model: nn.Module, images: list[Image]) -> NDArray[np.uint8]:
+        """Predict images of one size: list of (H, W, channels) uint8 → (N, H, W) labels."""
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            logits = self._whole(model, images) if self.tile is None else self._tiled(model, images)
+        return logits.argmax(1).to("cpu", torch.uint8).numpy()
+
+    def _whole(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
+        height, width = images[0].shape[:2]
+        padded_height, padded_width = (
+            -(-s // self.multiple) * self.multiple for s in (height, width)
+        )
+        nothing = np.zeros((height, width), np.uint8)
+        padded = np.stack([pad(im, nothing, padded_height, padded_width)[0] for im in images])
+        logits: torch.Tensor = model(to_input(torch.from_numpy(padded), self.device))
+        top, left = (padded_height - height) // 2, (padded_width - width) // 2
+        return logits[..., top : top + height, left : left + width]
+
+    def _tiled(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
+        inputs = to_input(torch.from_numpy(np.stack(images)), self.device)
+        tile, margin = self.tile or 0, self.margin
+        tiled = [predict_tiled(model, image, tile=tile, margin=margin) for image in inputs]
+        return torch.stack(tiled)
+
+
+def evaluate(model: nn.Module, split: Split, predictor: Predictor, num_classes: int) -> Evaluation:
+    """Predict every image of a split whole, and count.
+
+    The model is in evaluation mode afterwards. Images of one size are predicted together; the
+    matrices come in the order of ``split.names``.
+    """
+    model.eval()
+    matrices = {
+        name: confusion_matrix(
+            torch.from_numpy(labels), torch.from_numpy(mask), num_classes, ignore_index=IGNORE_INDEX
+        ).numpy()
+        for names, images, masks in _by_size(split)
+        for name, mask, labels in zip(names, masks, predictor.labels(model, images), strict=True)
+    }
+    return Evaluation(split.names, np.stack([matrices[name] for name in split.names]))
+
+
+def panel_names(split: Split, count: int) -> tuple[str, ...]:
+    """Choose images to show: evenly spaced over the split, the same for every trial."""
+    count = min(count, len(split.names))
+    return tuple(split.names[(2 * i + 1) * len(split.names) // (2 * count)] for i in range(count))
+
+
+def _by_size(split: Split) -> Iterator[tuple[list[str], list[Image], list[Mask]]]:
+    """Yield (names, images, masks) of up to ``TOGETHER`` images of one size."""
+    waiting: dict[tuple[int, ...], tuple[list[str], list[Image], list[Mask]]] = {}
+    for name in split.names:
+        image, mask = split.read(name)
+        group = waiting.setdefault(image.shape, ([], [], []))
+        for column, value in zip(group, (name, image, mask), strict=True):
+            column.append(value)  # type: ignore[attr-defined]
+        if len(group[0]) == TOGETHER:
+            yield waiting.pop(image.shape)
+    yield from waiting.values()

@@ -1,0 +1,38 @@
+"""In which number format a network computes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
+    """Return the context of a forward pass: torch's autocast for ``bf16`` and ``fp16``."""
+    if precision in AUTOCAST:
+        return torch.autocast(device.type, AUTOCAST[precision])
+    return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def float32_as(precision: Precision) -> Iterator[None]:
+    """Set how float32 is computed on CUDA, for forward and backward passes in this block.
+
+    ``tf32`` lets the matrix units round their inputs; every other precision computes what is
+    float32 as IEEE float32. Torch keeps this in process-wide switches (and its default lets
+    convolutions round), so the whole trial has to run inside the block.
+    """
+    cudnn: Any = torch.backends.cudnn  # its `conv` is unknown to torch's type hints
+    conv, matmul = cudnn.conv, torch.backends.cuda.matmul
+    before = conv.fp32_precision, matmul.fp32_precision
+    mode = "tf32" if precision == "tf32" else "ieee"
+    conv.fp32_precision, matmul.fp32_precision = mode, mode
+    try:
+        yield
+    finally:
+        conv.fp32_precision, matmul.fp32_precision = before

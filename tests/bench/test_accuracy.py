@@ -1,0 +1,137 @@
+"""A trial measured: scores that follow from the stored matrices, pictures that are the images."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from bench import accuracy, datasets
+from bench.errors import UserError
+from bench.evaluate import evaluate
+from bench.trial import TrialSettings
+from unet import UNet
+
+CPU = torch.device("cpu")
+SMALL = {
+    "data": {"name": "scenes", "train": 4, "val": 3, "test": 2, "size": 48},
+    "model": {"base_channels": 4, "depth": 2},
+    "train": {"crop_size": 32, "batch_size": 2, "epochs": 2, "learning_rate": 1e-2},
+    "evaluate": {"panels": 2},
+}
+
+
+def measure(tmp_path, seed=0, **changes):
+    values = {name: {**section, **changes.get(name, {})} for name, section in SMALL.items()}
+    blobs = {}
+
+    def put(content, suffix):
+        name = f"{len(blobs)}{suffix}"
+        blobs[name] = content
+        return name
+
+    settings = TrialSettings.model_validate(values)
+    found = accuracy.measure(settings, seed, root=tmp_path, device=CPU, workers=0, put=put)
+    return settings, found, blobs
+
+
+def test_scores_follow_from_the_stored_matrices(tmp_path):
+    _, found, _ = measure(tmp_path)
+    classes = len(found.result["classes"])
+    matrix = np.zeros((classes, classes))
+    for image in found.details["confusion"]["entries"]:
+        for truth, prediction, pixels in image:
+            matrix[truth, prediction] += pixels
+    with np.errstate(invalid="ignore"):
+        iou = matrix.diagonal() / (matrix.sum(0) + matrix.sum(1) - matrix.diagonal())
+    metrics = found.result["metrics"]
+    assert metrics["mean_iou"] == pytest.approx(np.nanmean(iou), abs=1e-12)
+    assert metrics["classes_averaged"] == np.isfinite(iou).sum()
+    assert metrics["pixel_accuracy"] == pytest.approx(matrix.trace() / matrix.sum(), abs=1e-12)
+    assert [value is None for value in metrics["iou"]] == list(np.isnan(iou))
+
+
+def test_what_is_measured_can_be_stored(tmp_path):
+    _, found, _ = measure(tmp_path)
+    json.dumps([found.result, found.details], allow_nan=False)
+    assert [row["epoch"] for row in found.details["history"]] == [1, 2]
+    assert (
+        found.details["history"][-1]["metrics"]["mean_iou"] == found.result["metrics"]["mean_iou"]
+    )
+
+
+def test_the_same_seed_gives_the_same_result(tmp_path):
+    def essence(seed):
+        _, found, blobs = measure(tmp_path, seed)
+        losses = [row["train_loss"] for row in found.details["history"]]
+        return found.result["metrics"], losses, blobs
+
+    assert essence(1) == essence(1)
+    assert essence(1) != essence(2)
+
+
+def test_panels_are_the_images_and_labels_themselves(tmp_path):
+    settings, found, blobs = measure(tmp_path)
+    split = datasets.load(settings.data, tmp_path).splits["val"]
+    assert len(found.result["panels"]) == 2
+    for panel in found.result["panels"]:
+        image, mask = split.read(panel["name"])
+        stored = {
+            kind: cv2.imdecode(np.frombuffer(blobs[panel[kind]], np.uint8), cv2.IMREAD_UNCHANGED)
+            for kind in ("image", "truth", "prediction")
+        }
+        assert np.array_equal(stored["image"][..., ::-1], image)
+        assert np.array_equal(stored["truth"], mask)
+        assert stored["prediction"].shape == mask.shape
+        assert stored["prediction"].max() < len(found.result["classes"])
+
+
+def test_counts_say_what_was_done(tmp_path):
+    _, found, _ = measure(tmp_path)
+    assert found.result["counts"] == {
+        "train_images": 4,
+        "dropped_images": 0,
+        "evaluated_images": 3,
+        "parameters": found.result["counts"]["parameters"],
+        "steps": 4,
+    }
+
+
+def test_the_test_images_are_not_looked_at_during_training(tmp_path):
+    _, found, _ = measure(tmp_path, evaluate={"split": "test", "keep": "best"})
+    assert found.result["watched_split"] == "val"
+    assert found.result["counts"]["evaluated_images"] == 2
+
+
+def test_a_checkpoint_is_the_network_that_was_scored(tmp_path):
+    settings, found, blobs = measure(tmp_path, evaluate={"checkpoint": True})
+    dataset = datasets.load(settings.data, tmp_path)
+    model = UNet(3, len(dataset.classes), base_channels=4, depth=2)
+    model.load_state_dict(safetensors.torch.load(blobs[found.result["checkpoint"]]))
+    predictor = accuracy._predictor(settings, CPU)
+    again = evaluate(model, dataset.splits["val"], predictor, len(dataset.classes))
+    assert accuracy.scores(again) == found.result["metrics"]
+    assert measure(tmp_path)[1].result["checkpoint"] is None
+
+
+def test_an_unpadded_network_goes_through(tmp_path):
+    _, found, _ = measure(
+        tmp_path, model={"padding": "valid", "norm": "none"}, train={"crop_size": 60}
+    )
+    pixels = sum(n for image in found.details["confusion"]["entries"] for _, _, n in image)
+    assert pixels > 0
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path, monkeypatch):
+    real = datasets.load
+
+    def without_val(settings, root):
+        whole = real(settings, root)
+        splits = {name: split for name, split in whole.splits.items() if name != "val"}
+        return whole.__class__(**{**vars(whole), "splits": splits})
+
+    monkeypatch.setattr(datasets, "load", without_val)
+    with pytest.raises(UserError, match="scenes has no val split here; it has train, test"):
+        measure(tmp_path)

@@ -1,0 +1,49 @@
+"""Every named model: the contract, and which options it reads."""
+
+import pytest
+import torch
+
+from bench import models
+from bench.errors import UserError
+from bench.models import MODELS, ModelSettings
+
+
+def settings(name, **changes):
+    return ModelSettings(name=name, base_channels=4, encoder="resnet18", **changes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_maps_images_to_logits_of_their_size(name, channels):
+    chosen = settings(name)
+    side = 2 * models.size_multiple(chosen)
+    network = models.build(chosen, channels, 5).eval()
+    assert network(torch.zeros(2, channels, side, side)).shape == (2, 5, side, side)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_initial_weights_come_from_torchs_seed(name):
+    def weights(seed):
+        torch.manual_seed(seed)
+        return torch.cat([p.flatten() for p in models.build(settings(name), 3, 4).parameters()])
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_options_that_are_read_are_those_that_change_the_network(name):
+    others = {"base_channels": 6, "depth": 3, "upsampling": "bilinear", "norm": "none",
+              "encoder": "resnet34"}  # fmt: skip
+    plain = sum(p.numel() for p in models.build(settings(name), 3, 4).parameters())
+    for option, value in others.items():
+        changed = settings(name).model_copy(update={option: value})
+        number = sum(p.numel() for p in models.build(changed, 3, 4).parameters())
+        assert (number != plain) == (option in MODELS[name].reads), option
+        assert (option in changed.effective()) == (option in MODELS[name].reads)
+
+
+def test_an_unknown_encoder_is_found_before_anything_is_built():
+    with pytest.raises(UserError, match="unknown encoder 'resnet19'; did you mean 'resnet1"):
+        models.check(ModelSettings(name="smp_unet", encoder="resnet19"))
+    models.check(ModelSettings(name="unet", encoder="resnet19"))  # does not read it
