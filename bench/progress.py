@@ -1,0 +1,150 @@
+"""What a person sees of a running sweep: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+
+from bench.records import Record
+
+
+class Progress:
+    """Tells nobody anything; the base of the two that do, and what ``--quiet`` uses."""
+
+    @contextlib.contextmanager
+    def sweep(self, total: int, *, stored: int) -> Iterator[None]:
+        """Surround a sweep of ``total`` trials of which ``stored`` need not be measured."""
+        del total, stored
+        yield
+
+    def trial(self, label: str, seed: int, epochs: int) -> None:
+        """Begin a trial."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Note a finished epoch of the trial."""
+
+    def finished(self, record: Record) -> None:
+        """Note that the trial is stored."""
+
+
+class Lines(Progress):
+    """One line a trial, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.total = self.done = self.measured = 0
+        self.started = 0.0
+
+    @contextlib.contextmanager
+    def sweep(self, total: int, *, stored: int) -> Iterator[None]:
+        self.total, self.done, self.started = total, stored, time.monotonic()
+        if stored:
+            self._say(f"{stored} of {total} trials are stored already")
+        yield
+
+    def finished(self, record: Record) -> None:
+        self.done += 1
+        self.measured += 1
+        each = (time.monotonic() - self.started) / self.measured
+        left = f", {duration(each * (self.total - self.done))} left"
+        self._say(
+            f"[{self.done}/{self.total}] {record.label}, seed {record.seed}: {outcome(record)}"
+            f" in {duration(record.seconds)}{left if self.done < self.total else ''}"
+        )
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Terminal(Progress):
+    """One bar for the sweep with the time left, one for the trial."""
+
+    def __init__(self, console: Console) -> None:
+        self.bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self.whole: TaskID | None = None
+        self.part: TaskID | None = None
+
+    @contextlib.contextmanager
+    def sweep(self, total: int, *, stored: int) -> Iterator[None]:
+        note = f"{stored} stored already" if stored else ""
+        with self.bars:
+            self.whole = self.bars.add_task("trials", total=total - stored, note=note)
+            yield
+
+    def trial(self, label: str, seed: int, epochs: int) -> None:
+        if self.part is not None:
+            self.bars.remove_task(self.part)
+        self.part = self.bars.add_task(escape(f"{label}, seed {seed}"), total=epochs, note="")
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        if self.part is not None:
+            score = row.get("metrics", {}).get("mean_iou")
+            note = f"loss {row['train_loss']:.3f}" + (f"  mIoU {score:.3f}" if score else "")
+            self.bars.update(self.part, advance=1, note=note)
+
+    def finished(self, record: Record) -> None:
+        if self.whole is not None:
+            self.bars.update(self.whole, advance=1)
+        line = f"{record.label}, seed {record.seed}: {outcome(record)}"
+        self.bars.console.print(line, markup=False, highlight=False)
+
+
+def choose(console: Console, *, quiet: bool) -> Progress:
+    """Return what fits: bars on a terminal, lines where there is none, nothing if quiet."""
+    if quiet:
+        return Progress()
+    return Terminal(console) if console.is_terminal else Lines(console)
+
+
+@contextlib.contextmanager
+def transfer(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for a download; yield what is called with the bytes done and in all."""
+    columns = (TextColumn("download"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        task = bars.add_task("download", total=None, visible=False)
+
+        def moved(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total or None, visible=True)
+
+        yield moved
+
+
+def outcome(record: Record) -> str:
+    """Say in a few words how a trial ended."""
+    if record.status != "done":
+        return f"{record.status} ({record.reason})"
+    metrics = record.result["metrics"]
+    score = metrics["mean_iou"]
+    shown = "undefined" if score is None else f"{score:.3f}"
+    return f"mIoU {shown} over {metrics['classes_averaged']} classes"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as a person would: ``42 s``, ``3 min 20 s``, ``5 h 02 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,85 @@
+"""The house: imports go in one direction, and what should start quickly imports little."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench import sources
+
+LAYERS = [
+    {"errors", "sources"},
+    {"settings", "yaml_files", "images", "palette", "archives", "precision"},
+    {"environment", "records", "stats", "timing", "pairs", "scenery"},
+    {"datasets"},
+    {"data", "augment", "frame"},
+    {"batches", "models", "tables", "figures"},
+    {"evaluate"},
+    {"train", "report"},
+    {"trial"},
+    {"accuracy", "throughput", "config"},
+    {"plan"},
+    {"estimate", "progress"},
+    {"runner"},
+    {"__main__"},
+]
+HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+MODULES = sorted(
+    ".".join(path.relative_to(sources.ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for package in sources.PACKAGES
+    for path in (sources.ROOT / package).rglob("*.py")
+)
+
+
+def room(module):
+    """``bench.datasets.scenes`` → ``datasets``."""
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("unet")])
+def test_the_library_does_not_know_the_harness(module):
+    assert not any(name.startswith("bench") for name in sources.closure([module]))
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("bench.")])
+def test_a_room_imports_only_lower_ones(module):
+    here = HEIGHT[room(module)]
+    for imported in sources.imports(module):
+        if imported.startswith("bench.") and room(imported) != room(module):
+            assert HEIGHT[room(imported)] < here, f"{module} imports {imported}"
+
+
+def test_the_scan_sees_imports_of_every_form(tmp_path, monkeypatch):
+    (tmp_path / "unet").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "unet" / f"{name}.py").write_text("")
+    (tmp_path / "unet" / "__init__.py").write_text("")
+    (tmp_path / "unet" / "top.py").write_text(
+        "import unet.a\nfrom unet import b\ndef f():\n    from unet.c import x\nimport json\n"
+    )
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    sources.imports.cache_clear()
+    assert sources.imports("unet.top") == {"unet", "unet.a", "unet.b", "unet.c"}
+    before = sources.digest(["unet.top"])
+    (tmp_path / "unet" / "c.py").write_text("x = 1\n")
+    sources.imports.cache_clear()
+    assert sources.digest(["unet.top"]) != before
+    sources.imports.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import bench.report", "import bench.__main__", "import bench.figures, bench.tables"],
+)
+def test_reports_and_help_do_not_import_torch(statement):
+    check = f"{statement}; import sys; print([m for m in ('torch', 'albumentations') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=sources.ROOT
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_makes_reports_is_no_part_of_what_measures():
+    measuring = sources.closure(["bench.accuracy", "bench.datasets.scenes"])
+    assert {"bench.train", "bench.evaluate", "unet.losses", "bench.datasets.scenes"} <= measuring
+    assert not measuring & {"bench.report", "bench.figures", "bench.tables", "bench.runner"}
