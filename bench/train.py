@@ -22,6 +22,7 @@ from unet.losses import LOSSES
 
 Evaluate = Callable[[nn.Module], Mapping[str, float | int | None]]
 EpochRow = dict[str, Any]
+FUSED = ("cpu", "cuda")  # devices whose fused optimisers take every parameter
 
 
 class ScheduleSettings(Settings):
@@ -156,16 +157,19 @@ def train(
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Return the optimiser of the recipe over all parameters."""
+    """Return the optimiser of the recipe over all parameters, in one kernel where there is one."""
     rate, decay = settings.learning_rate, settings.weight_decay
+    parameters = list(model.parameters())
+    fused = parameters[0].device.type in FUSED
     match settings.optimizer:
         case "adam":
-            return torch.optim.Adam(model.parameters(), lr=rate, weight_decay=decay)
+            return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=fused)
         case "adamw":
-            return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+            return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=fused)
         case "sgd":
+            momentum = settings.momentum
             return torch.optim.SGD(
-                model.parameters(), lr=rate, momentum=settings.momentum, weight_decay=decay
+                parameters, rate, momentum=momentum, weight_decay=decay, fused=fused
             )
 
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-# Before torch is imported: its threads sleep while they wait, so that tests stay quick on a
-# machine that has other work too. And albumentations does not look for a newer version.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Before torch is imported: its threads do not wait by spinning for long, so that tests stay quick
+# on a machine that has other work too. And albumentations does not look for a newer version.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import numpy as np
