@@ -14,11 +14,12 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn
 from torch.optim import lr_scheduler
 
+from bench import losses
 from bench.batches import Batches, BatchSettings, to_input
-from bench.errors import nearest
+from bench.errors import UserError
+from bench.evaluate import crop_to
 from bench.precision import Precision, autocast
 from bench.settings import Settings
-from unet.losses import LOSSES
 
 Evaluate = Callable[[nn.Module], Mapping[str, float | int | None]]
 EpochRow = dict[str, Any]
@@ -37,7 +38,7 @@ class ScheduleSettings(Settings):
 class TrainSettings(BatchSettings):
     """The recipe of one training run."""
 
-    loss: str = Field("ce", description="a key of unet.losses.LOSSES")
+    loss: str = Field("ce", description="a key of bench.losses.LOSSES")
     loss_options: dict[str, float] = Field({}, description="keyword arguments of the loss")
     epochs: int = Field(12, ge=1)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -54,15 +55,17 @@ class TrainSettings(BatchSettings):
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, name: str) -> str:
-        if name not in LOSSES:
-            raise ValueError(f"unknown loss {name!r}{nearest(name, LOSSES)}")
+        try:
+            losses.check_name(name)
+        except UserError as error:  # pydantic names the key only for a ValueError
+            raise ValueError(str(error)) from error
         return name
 
     @model_validator(mode="after")
     def _loss_takes_its_options(self) -> TrainSettings:
         try:
-            LOSSES[self.loss](**self.loss_options)
-        except TypeError as error:
+            losses.check(self.loss, self.loss_options)
+        except UserError as error:
             raise ValueError(f"loss_options: {error}") from error
         return self
 
@@ -108,7 +111,7 @@ def train(
     Raises:
         Diverged: if the loss of an epoch is not finite.
     """
-    loss_function = LOSSES[settings.loss](**settings.loss_options)
+    loss_function = losses.build(settings.loss, settings.loss_options)
     optimizer = make_optimizer(model, settings)
     schedule = make_schedule(optimizer, settings, steps_per_epoch=len(batches))
     scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
@@ -191,14 +194,6 @@ def make_schedule(
             return lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total + 1)
         case "constant":
             return lr_scheduler.ConstantLR(optimizer, factor=1.0)
-
-
-def crop_to(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Cut (N, H, W) targets to the middle that an unpadded network predicts."""
-    height, width = logits.shape[-2:]
-    top = (targets.shape[-2] - height) // 2
-    left = (targets.shape[-1] - width) // 2
-    return targets[:, top : top + height, left : left + width]
 
 
 def _compiled(model: nn.Module, settings: TrainSettings) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -2,22 +2,34 @@
 
 Every loss takes ``ignore_index``: a pixel with that label changes neither the value nor any
 gradient, and where every pixel has it both are zero. All compute in float32 also under
-autocast (float64 stays float64) and return a scalar.
+autocast (float64 stays float64) and return a scalar. Labels out of range are refused as
+`unet.overlap` says.
 
-A label that is neither a class nor ``ignore_index`` raises ValueError on the CPU. On an
-accelerator, reading it back would stall the queue of kernels, so there it is left to the
-device's own assertions.
+"Dice" alone says little: what is averaged, and what becomes of a class that does not occur,
+differ from one published version to the next. Each version has a class and a name here;
+docs/losses.md puts them side by side.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from unet import overlap
+from unet.overlap import ClassSums, class_sums
+
+__all__ = [
+    "LOSSES",
+    "ClassSums",
+    "CrossEntropyLoss",
+    "DiceCELoss",
+    "DiceImageLoss",
+    "DiceLoss",
+    "DicePooledLoss",
+    "DicePresentLoss",
+    "PixelWeightedCrossEntropyLoss",
+    "class_sums",
+]
 
 
 class CrossEntropyLoss(nn.Module):
@@ -33,7 +45,7 @@ class CrossEntropyLoss(nn.Module):
         Raises:
             ValueError: if shapes or types do not fit, or a label is out of range.
         """
-        pixels = _pixels(logits, target, self.ignore_index)
+        pixels = overlap.check(logits, target, self.ignore_index)
         losses = F.cross_entropy(
             pixels.logits, target, ignore_index=self.ignore_index, reduction="sum"
         )
@@ -57,7 +69,7 @@ class PixelWeightedCrossEntropyLoss(nn.Module):
         Raises:
             ValueError: if shapes or types do not fit, or a label is out of range.
         """
-        pixels = _pixels(logits, target, self.ignore_index)
+        pixels = overlap.check(logits, target, self.ignore_index)
         if weight.shape != target.shape:
             raise ValueError(f"weight must be {tuple(target.shape)}, not {tuple(weight.shape)}")
         losses = F.cross_entropy(
@@ -98,8 +110,63 @@ class DiceLoss(nn.Module):
         Raises:
             ValueError: if shapes or types do not fit, or a label is out of range.
         """
-        sums = class_sums(logits, target, ignore_index=self.ignore_index)
-        return _dice_loss(sums, self.beta, self.smooth)
+        return self.of_sums(class_sums(logits, target, ignore_index=self.ignore_index))
+
+    def of_sums(self, sums: ClassSums) -> Tensor:
+        """Return the loss from the sums for each image and class; what versions differ in."""
+        hits, mass, truth = sums.hits.sum(0), sums.mass.sum(0), sums.truth.sum(0)
+        return 1 - _scores(hits, mass, truth, self.beta, self.smooth).mean()
+
+
+class DiceImageLoss(DiceLoss):
+    """1 - the mean over images, and over classes in each, of the score of `DiceLoss`.
+
+    So a class counts in every image that does not hold it. Images in which no pixel counts are
+    left out. Arguments and errors are those of `DiceLoss`.
+    """
+
+    def of_sums(self, sums: ClassSums) -> Tensor:
+        """Return the loss from the sums for each image and class."""
+        scores = _scores(sums.hits, sums.mass, sums.truth, self.beta, self.smooth)
+        return _mean_where(1 - scores.mean(1), sums.truth.sum(1) > 0)
+
+
+class DicePresentLoss(DiceLoss):
+    """1 - the mean of the score of `DiceLoss` over the classes that the batch's labels hold.
+
+    What the network gives to a class that does not occur costs only what the others lack by it.
+    Arguments and errors are those of `DiceLoss`.
+    """
+
+    def of_sums(self, sums: ClassSums) -> Tensor:
+        """Return the loss from the sums for each image and class."""
+        hits, mass, truth = sums.hits.sum(0), sums.mass.sum(0), sums.truth.sum(0)
+        return _mean_where(1 - _scores(hits, mass, truth, self.beta, self.smooth), truth > 0)
+
+
+class DicePooledLoss(DiceLoss):
+    """1 - one soft Dice score over all classes, images and pixels together.
+
+    Each pixel gives its classes 1 of probability and 1 of truth, so that the score
+    (2 tp + s) / (P + T + s) has P = T = the number of pixels n: the loss is
+    1 - (tp + s/2) / (n + s/2), or but for s the mean over pixels of 1 - p(true class). No
+    class is weighed against another, and β would cancel.
+
+    Args:
+        smooth: s, in pixels.
+        ignore_index: the label of pixels that do not count.
+
+    Raises:
+        ValueError: if ``smooth`` is not above 0.
+    """
+
+    def __init__(self, smooth: float = 1e-6, *, ignore_index: int = 255) -> None:
+        super().__init__(1.0, smooth, ignore_index=ignore_index)
+
+    def of_sums(self, sums: ClassSums) -> Tensor:
+        """Return the loss from the sums for each image and class."""
+        hits, mass, truth = sums.hits.sum(), sums.mass.sum(), sums.truth.sum()
+        return 1 - _scores(hits, mass, truth, self.beta, self.smooth)
 
 
 class DiceCELoss(nn.Module):
@@ -126,11 +193,9 @@ class DiceCELoss(nn.Module):
         ignore_index: int = 255,
     ) -> None:
         super().__init__()
-        _check_dice(beta, smooth)
         if dice_weight < 0 or ce_weight < 0:
             raise ValueError(f"weights must not be negative: {dice_weight=}, {ce_weight=}")
-        self.beta = beta
-        self.smooth = smooth
+        self.dice = DiceLoss(beta, smooth, ignore_index=ignore_index)
         self.dice_weight = dice_weight
         self.ce_weight = ce_weight
         self.ignore_index = ignore_index
@@ -143,125 +208,17 @@ class DiceCELoss(nn.Module):
         """
         sums = class_sums(logits, target, ignore_index=self.ignore_index)
         cross_entropy = -sums.log_likelihood.sum() / sums.truth.sum().clamp(min=1)
-        dice = _dice_loss(sums, self.beta, self.smooth)
-        return self.ce_weight * cross_entropy + self.dice_weight * dice
+        return self.ce_weight * cross_entropy + self.dice_weight * self.dice.of_sums(sums)
 
 
-class ClassSums(NamedTuple):
-    """What overlap losses are made of; sums run over the pixels that count.
-
-    ``log_likelihood`` (N, H, W) is the log-probability of the true class, 0 where ignored.
-    For every image and class, all (N, C): ``hits`` is the probability that the pixels of the
-    class give it, ``mass`` what all pixels give it, ``truth`` how many pixels it has.
-    """
-
-    log_likelihood: Tensor
-    hits: Tensor
-    mass: Tensor
-    truth: Tensor
-
-
-def class_sums(logits: Tensor, target: Tensor, *, ignore_index: int = 255) -> ClassSums:
-    """Reduce logits (N, C, H, W) and int64 labels (N, H, W) to sums for each image and class.
-
-    Everything in the result can be differentiated, once, with respect to the logits.
-
-    Raises:
-        ValueError: if shapes or types do not fit, or a label is out of range.
-    """
-    return ClassSums(*_ClassSums.apply(*_pixels(logits, target, ignore_index)))
-
-
-class _ClassSums(torch.autograd.Function):
-    """`ClassSums`, with its gradient written out.
-
-    Autograd would keep a log-softmax, a softmax and its masked copy, and walk through each
-    again on the way back. Here one tensor of the logits' size is kept and one, the gradient,
-    is made.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, labels: Tensor, ignored: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        softmax = logits.log_softmax(1)
-        # Filled, not multiplied: logits far apart make -inf here, which times 0 is not 0.
-        log_likelihood = softmax.gather(1, labels.unsqueeze(1)).squeeze(1).masked_fill_(ignored, 0)
-        counted = (~ignored).to(softmax.dtype)
-        # A power of 2, because exp takes far longer on CPUs that MKL is not tuned for.
-        softmax.mul_(math.log2(math.e)).exp2_().mul_(counted.unsqueeze(1))
-        right = log_likelihood.exp().mul_(counted)
-        hits = _sum_by_class(right, labels, logits.shape[1])
-        truth = _sum_by_class(counted, labels, logits.shape[1])
-        ctx.save_for_backward(softmax, labels, counted, right)
-        ctx.mark_non_differentiable(truth)
-        return log_likelihood, hits, softmax.sum((2, 3)), truth
-
-    @staticmethod
-    @once_differentiable
-    def backward(
-        ctx: Any, from_likelihood: Tensor, from_hits: Tensor, from_mass: Tensor, _: None
-    ) -> tuple[Tensor, None, None]:
-        # For a pixel with softmax p and label t let g_c come in from the mass of class c, and
-        # u from its log-likelihood directly and by way of the hits. Then its gradient is
-        # p_c (g_c - Σ_k g_k p_k - u) + u [c = t], which p = u = 0 makes 0 where ignored.
-        softmax, labels, counted, right = ctx.saved_tensors
-        from_right = from_hits.gather(1, labels.flatten(1)).view_as(right)
-        u = torch.addcmul(from_likelihood * counted, from_right, right)
-        gradient = softmax * from_mass[:, :, None, None]
-        common = gradient.sum(1).add_(u)
-        gradient.addcmul_(softmax, common.unsqueeze(1), value=-1)
-        gradient.scatter_add_(1, labels.unsqueeze(1), u.unsqueeze(1))
-        return gradient, None, None
-
-
-class _Pixels(NamedTuple):
-    """Checked input: ``labels`` are classes everywhere, any class where ``ignored``."""
-
-    logits: Tensor  # (N, C, H, W), float32 or float64
-    labels: Tensor  # (N, H, W) int64
-    ignored: Tensor  # (N, H, W) bool
-
-    def number(self) -> Tensor:
-        """Return how many pixels count, or 1 where none does."""
-        return (~self.ignored).sum().clamp(min=1)
-
-
-def _pixels(logits: Tensor, target: Tensor, ignore_index: int) -> _Pixels:
-    if logits.ndim != 4 or target.shape != logits.shape[:1] + logits.shape[2:]:
-        raise ValueError(
-            "logits must be (N, C, H, W) and target (N, H, W), "
-            f"not {tuple(logits.shape)} and {tuple(target.shape)}"
-        )
-    if target.dtype != torch.int64:
-        raise ValueError(f"target must be int64, not {target.dtype}")
-    ignored = target == ignore_index
-    labels = target.masked_fill(ignored, 0)
-    if labels.device.type == "cpu" and labels.numel() > 0:
-        lowest, highest = labels.aminmax()
-        if lowest < 0 or highest >= logits.shape[1]:
-            label = int(lowest if lowest < 0 else highest)
-            raise ValueError(f"target holds {label}, which is none of {logits.shape[1]} classes")
-    if logits.dtype not in (torch.float32, torch.float64):
-        logits = logits.float()
-    return _Pixels(logits, labels, ignored)
-
-
-def _sum_by_class(values: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Sum values (N, H, W) by their labels to (N, C).
-
-    Row by row first: no running sum gets long enough for float32 to lose digits in it.
-    """
-    images, height, _ = values.shape
-    rows = values.new_zeros(images, height, classes)
-    return rows.scatter_add(2, labels, values).sum(1)
-
-
-def _dice_loss(sums: ClassSums, beta: float, smooth: float) -> Tensor:
-    hits, mass, truth = sums.hits.sum(0), sums.mass.sum(0), sums.truth.sum(0)
+def _scores(hits: Tensor, mass: Tensor, truth: Tensor, beta: float, smooth: float) -> Tensor:
     # With fn = truth - tp and fp = mass - tp the denominator is β² truth + mass + s.
-    scores = ((1 + beta**2) * hits + smooth) / (beta**2 * truth + mass + smooth)
-    return 1 - scores.mean()
+    return ((1 + beta**2) * hits + smooth) / (beta**2 * truth + mass + smooth)
+
+
+def _mean_where(values: Tensor, chosen: Tensor) -> Tensor:
+    """Return the mean of the chosen values, 0 where there are none."""
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
 def _check_dice(beta: float, smooth: float) -> None:
@@ -272,5 +229,8 @@ def _check_dice(beta: float, smooth: float) -> None:
 LOSSES: dict[str, type[nn.Module]] = {
     "ce": CrossEntropyLoss,
     "dice": DiceLoss,
+    "dice_image": DiceImageLoss,
+    "dice_present": DicePresentLoss,
+    "dice_pooled": DicePooledLoss,
     "dice+ce": DiceCELoss,
 }

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from unet.losses import class_sums
+from unet.overlap import class_sums
 
 
 def confusion_matrix(

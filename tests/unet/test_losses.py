@@ -7,7 +7,10 @@ from unet.losses import (
     LOSSES,
     CrossEntropyLoss,
     DiceCELoss,
+    DiceImageLoss,
     DiceLoss,
+    DicePooledLoss,
+    DicePresentLoss,
     PixelWeightedCrossEntropyLoss,
     class_sums,
 )
@@ -65,25 +68,54 @@ def reference_ce(logits, target, weight=None):
     return total / number
 
 
-def reference_dice(logits, target, beta=1.0, smooth=1e-5):
-    classes = logits.shape[1]
-    tp, fn, fp = ([0.0] * classes for _ in range(3))
+def reference_counts(logits, target):
+    """Return tp, fn, fp of every image and class, in probability."""
+    n, classes = logits.shape[:2]
+    tp, fn, fp = (torch.zeros(n, classes, dtype=torch.float64) for _ in range(3))
     for i, y, x, p in probabilities(logits):
         label = int(target[i, y, x])
         if label == VOID:
             continue
         for c in range(classes):
             if c == label:
-                tp[c] += p[c]
-                fn[c] += 1 - p[c]
+                tp[i, c] += p[c]
+                fn[i, c] += 1 - p[c]
             else:
-                fp[c] += p[c]
+                fp[i, c] += p[c]
+    return tp, fn, fp
+
+
+def reference_score(tp, fn, fp, beta=1.0, smooth=1e-5):
     b = beta**2
-    scores = [
-        ((1 + b) * tp[c] + smooth) / ((1 + b) * tp[c] + b * fn[c] + fp[c] + smooth)
-        for c in range(classes)
-    ]
-    return 1 - sum(scores) / classes
+    return ((1 + b) * tp + smooth) / ((1 + b) * tp + b * fn + fp + smooth)
+
+
+def reference_dice(logits, target, beta=1.0, smooth=1e-5):
+    totals = (part.sum(0).tolist() for part in reference_counts(logits, target))
+    scores = [reference_score(*parts, beta, smooth) for parts in zip(*totals, strict=True)]
+    return 1 - sum(scores) / len(scores)
+
+
+def reference_dice_image(logits, target, beta=1.0, smooth=1e-5):
+    images = [i for i in range(len(target)) if (target[i] != VOID).any()]
+    ones = (slice(i, i + 1) for i in images)
+    losses = [reference_dice(logits[one], target[one], beta, smooth) for one in ones]
+    return sum(losses) / len(losses)
+
+
+def reference_dice_present(logits, target, beta=1.0, smooth=1e-5):
+    tp, fn, fp = (part.sum(0).tolist() for part in reference_counts(logits, target))
+    present = [label for label in target.unique().tolist() if label != VOID]
+    scores = [reference_score(tp[c], fn[c], fp[c], beta, smooth) for c in present]
+    return 1 - sum(scores) / len(scores)
+
+
+def milesial_dice(logits, target, smooth=1e-6):
+    """Dice of one flat pair: every class's map of every image laid end to end."""
+    valid = target != VOID
+    p = logits.softmax(1).movedim(1, 3)[valid].flatten()
+    t = torch.nn.functional.one_hot(target[valid], logits.shape[1]).flatten()
+    return 1 - ((2 * p @ t.to(p) + smooth) / (p.sum() + t.sum() + smooth)).item()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -92,7 +124,14 @@ def test_agrees_with_the_slow_references(seed, dtype):
     logits, target = case(seed, dtype=dtype)
     target[target == 3] = seed  # class 3 is absent
     ce, dice = reference_ce(logits, target), reference_dice(logits, target)
-    expected = {"ce": ce, "dice": dice, "dice+ce": dice + ce}
+    expected = {
+        "ce": ce,
+        "dice": dice,
+        "dice_image": reference_dice_image(logits, target),
+        "dice_present": reference_dice_present(logits, target),
+        "dice_pooled": milesial_dice(logits, target),
+        "dice+ce": dice + ce,
+    }
     for name, loss in LOSSES.items():
         assert loss()(logits, target).item() == pytest.approx(expected[name], abs=1e-6), name
 
@@ -104,6 +143,14 @@ def test_agrees_with_the_slow_references(seed, dtype):
     assert DiceLoss(2.0, 0.5)(logits, target).item() == pytest.approx(dice, abs=1e-6)
     both = DiceCELoss(2.0, 0.5, dice_weight=0.25, ce_weight=3.0)
     assert both(logits, target).item() == pytest.approx(0.25 * dice + 3 * ce, abs=3e-6)
+    for loss, reference in (
+        (DiceImageLoss, reference_dice_image),
+        (DicePresentLoss, reference_dice_present),
+    ):
+        result = loss(2.0, 0.5)(logits, target).item()
+        assert result == pytest.approx(reference(logits, target, 2.0, 0.5), abs=1e-6)
+    expected = milesial_dice(logits, target, smooth=3.0)
+    assert DicePooledLoss(3.0)(logits, target).item() == pytest.approx(expected, abs=1e-6)
 
 
 def one_hot_dice(logits, target, smooth=1e-5):
@@ -140,9 +187,51 @@ def test_computed_by_hand():
     assert DiceLoss(beta=2.0, smooth=1.0)(logits, target).item() == pytest.approx(
         1 - (4.75 / 6.25 + 3.5 / 5.75) / 2
     )
+    # Pooled: (2 (3/4 + 1/2) + 1) of (2 + 2 + 1).
+    assert DicePooledLoss(smooth=1.0)(logits, target).item() == pytest.approx(1 - 3.5 / 5)
     weight = torch.tensor([[[10.0, 1.0]]])
     weighted = PixelWeightedCrossEntropyLoss()(logits, target, weight)
     assert weighted.item() == pytest.approx((10 * math.log(4 / 3) + math.log(2)) / 2)
+
+
+def test_dice_variants_by_hand():
+    """Two images of two pixels and three classes; class 2 occurs nowhere, 1 in one image."""
+    p = torch.tensor([[[0.5, 0.25, 0.25], [0.5, 0.5, 0.0]], [[1.0, 0.0, 0.0], [0.75, 0.0, 0.25]]])
+    logits = p.log().movedim(2, 1).unsqueeze(2)
+    target = torch.tensor([[[0, 1]], [[0, 0]]])
+    # 2 hits + s over mass + truth + s, with s = 1; first image, second image, both.
+    first = (2 / 3, 2 / 2.75, 1 / 1.25)
+    second = (4.5 / 4.75, 1.0, 1 / 1.25)
+    both = (5.5 / 6.75, 2 / 2.75, 1 / 1.5)
+    expected = {
+        DiceLoss: 1 - sum(both) / 3,
+        DiceImageLoss: 1 - sum(first + second) / 6,
+        DicePresentLoss: 1 - sum(both[:2]) / 2,
+        DicePooledLoss: 1 - (2 * 2.75 + 1) / (4 + 4 + 1),
+    }
+    for loss, value in expected.items():
+        assert loss(smooth=1.0)(logits, target).item() == pytest.approx(value), loss
+
+
+def test_pooled_dice_is_one_minus_the_mean_probability_of_the_true_class():
+    logits, target = case(void=0.0)
+    p = logits.softmax(1).gather(1, target.unsqueeze(1))
+    assert DicePooledLoss()(logits, target).item() == pytest.approx(1 - p.mean().item(), abs=1e-7)
+
+
+def test_an_image_without_a_pixel_that_counts_changes_nothing():
+    logits, target = case()
+    more = torch.cat([logits, torch.ones(1, 4, 5, 7, dtype=logits.dtype)])
+    labels = torch.cat([target, torch.full((1, 5, 7), VOID)])
+    for make in LOSSES.values():
+        torch.testing.assert_close(make()(more, labels), make()(logits, target))
+
+
+def test_one_image_and_every_class_make_variants_of_dice_the_same():
+    logits, target = case(n=1, void=0.0)
+    value = DiceLoss()(logits, target)
+    torch.testing.assert_close(DiceImageLoss()(logits, target), value)
+    torch.testing.assert_close(DicePresentLoss()(logits, target), value)
 
 
 def test_class_sums_by_hand():
@@ -335,7 +424,7 @@ def test_the_right_answer_is_the_best(make):
     [{"beta": 0.0}, {"beta": -1.0}, {"smooth": 0.0}, {"smooth": math.nan}],
 )
 def test_bad_settings_are_refused(arguments):
-    for loss in (DiceLoss, DiceCELoss):
+    for loss in (DiceLoss, DiceImageLoss, DicePresentLoss, DiceCELoss):
         with pytest.raises(ValueError, match="beta and smooth must be above 0"):
             loss(**arguments)
 
