@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from bench import datasets, models
-from bench.batches import Batches
+from bench.batches import Batches, BatchSettings
 from bench.datasets import Dataset, Split
 from bench.errors import UserError
-from bench.evaluate import Evaluation, Predictor, evaluate, panel_names
+from bench.evaluate import Evaluation, Predictor, evaluate, panel_names, study_scores
 from bench.precision import float32_as
 from bench.train import EpochRow, train
 from bench.trial import TrialSettings
@@ -76,6 +76,14 @@ def measure(
     batches = Batches(training, settings.train, seed=seed, workers=workers)
     predictor = _predictor(settings, device)
     num_classes = len(dataset.classes)
+    crops = _plain(settings)
+
+    def watch(model: nn.Module) -> dict[str, Any]:
+        split = _split(dataset, watched)
+        found = _epoch_scores(evaluate(model, split, predictor, num_classes))
+        if settings.evaluate.study:
+            found |= study_scores(model, Batches(split, crops, seed=seed, workers=0), predictor)
+        return found
 
     started = time.perf_counter()
     with float32_as(settings.train.precision):
@@ -84,9 +92,7 @@ def measure(
             batches,
             settings.train,
             device=device,
-            evaluate=lambda model: _epoch_scores(
-                evaluate(model, _split(dataset, watched), predictor, num_classes)
-            ),
+            evaluate=watch,
             evaluate_every=settings.evaluate.every,
             keep=settings.evaluate.keep,
             on_epoch=on_epoch,
@@ -152,6 +158,12 @@ def _watched(settings: TrialSettings) -> str:
     """Name the split that is scored during training: never the test images."""
     choosing = settings.evaluate.split == "test" or settings.evaluate.keep == "best"
     return "val" if choosing else settings.evaluate.split
+
+
+def _plain(settings: TrialSettings) -> BatchSettings:
+    """Return how crops are cut for the study's score: as for training, not augmented."""
+    shared = settings.train.model_dump(include={"crop_size", "batch_size", "small_images"})
+    return BatchSettings(**shared)
 
 
 def _predictor(settings: TrialSettings, device: torch.device) -> Predictor:

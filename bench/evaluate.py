@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import nn
 
-from bench.batches import pad, to_input
+from bench.batches import Batches, pad, to_input
 from bench.datasets import IGNORE_INDEX, Image, Mask, Split
 from bench.precision import Precision, autocast
 from bench.settings import Settings
-from unet.metrics import confusion_matrix
+from unet.metrics import confusion_matrix, soft_iou
 from unet.tiling import predict_tiled
 
 TOGETHER = 8  # images of one size that are predicted in one batch
@@ -31,6 +32,9 @@ class EvaluateSettings(Settings):
         "last", description="final weights: of the last epoch, or of the best on validation"
     )
     panels: int = Field(4, ge=0, description="images whose predictions are kept as pictures")
+    study: bool = Field(
+        False, description="also score random crops as the study that this began with did"
+    )
     checkpoint: bool = Field(False, description="keep the final weights, as safetensors")
 
 
@@ -105,6 +109,39 @@ def evaluate(model: nn.Module, split: Split, predictor: Predictor, num_classes: 
         for name, mask, labels in zip(names, masks, predictor.labels(model, images), strict=True)
     }
     return Evaluation(split.names, np.stack([matrices[name] for name in split.names]))
+
+
+def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict[str, float]:
+    """Score random crops by the study's soft IoU, batch by batch.
+
+    The score of a class in a batch is (I + s) / (P + T - I + s) with I, P and T sums of
+    probabilities and s = 1e-5; the mean is over all classes and batches. A class that the batch
+    does not hold scores s / (P + s): 1 for nothing, if the network gives it no probability.
+
+    Returns:
+        ``study_iou``, and ``study_iou_absent``: the part of it that comes from classes which
+        the batch does not hold.
+    """
+    model.eval()
+    scores, absent = [], []
+    for images, labels in crops.epoch(1):  # always the same crops, so that epochs compare
+        with torch.inference_mode(), autocast(predictor.device, predictor.precision):
+            logits = model(to_input(images, predictor.device))
+        target = labels.to(predictor.device).long()
+        score = soft_iou(logits, crop_to(target, logits)).double().cpu()
+        present = torch.zeros(score.numel(), dtype=torch.bool)
+        present[labels[labels != IGNORE_INDEX].long()] = True
+        scores.append(float(score.mean()))
+        absent.append(float(score[~present].sum()) / score.numel())
+    return {"study_iou": fmean(scores), "study_iou_absent": fmean(absent)}
+
+
+def crop_to(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Cut (N, H, W) targets to the middle that an unpadded network predicts."""
+    height, width = logits.shape[-2:]
+    top = (targets.shape[-2] - height) // 2
+    left = (targets.shape[-1] - width) // 2
+    return targets[:, top : top + height, left : left + width]
 
 
 def panel_names(split: Split, count: int) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from bench import accuracy, evaluate
+from bench.batches import Batches, BatchSettings
 from bench.datasets import Split
 from bench.evaluate import Predictor
 from bench.models import ModelSettings, build, size_multiple
@@ -75,6 +76,51 @@ def test_an_unpadded_network_predicts_whole_images_by_tiles():
     found = evaluate.evaluate(model, SPLIT, predictor, 3)
     for name, matrix in zip(found.images, found.matrices, strict=True):
         assert matrix.sum() == (read(name)[1] != 255).sum()
+
+
+def test_the_studys_score_is_that_of_its_listing():
+    """One class, one batch at a time, as the study wrote it down; void is a class to it."""
+    torch.manual_seed(0)
+    model = build(ModelSettings(base_channels=4, depth=2), 3, 6)
+    settings = BatchSettings(crop_size=16, batch_size=2, small_images="drop")
+
+    def crops():
+        whole = Split(SPLIT.names, lambda name: (read(name)[0], read(name)[0][..., 0] // 86))
+        return Batches(whole, settings, seed=3, workers=0)
+
+    found = evaluate.study_scores(model, crops(), Predictor(CPU, "fp32", multiple=4))
+    whole, absent = [], []
+    for images, labels in crops().epoch(1):
+        inputs = images.numpy().transpose(0, 3, 1, 2) / 127.5 - 1
+        with torch.no_grad():
+            p = model(torch.from_numpy(inputs.astype(np.float32))).softmax(1).double().numpy()
+        for label in range(6):
+            truth = labels.numpy() == label
+            intersection, union = p[:, label][truth].sum(), p[:, label].sum() + truth.sum()
+            whole.append((intersection + 1e-5) / (union - intersection + 1e-5))
+            absent.append(0 if truth.any() else whole[-1])
+    assert found["study_iou"] == pytest.approx(np.mean(whole), abs=1e-6)
+    assert found["study_iou_absent"] == pytest.approx(np.mean(absent), abs=1e-6)
+    assert 0 < found["study_iou_absent"] < found["study_iou"]
+
+
+def test_the_study_rewards_a_class_for_being_nowhere():
+    """A saturated network and a class that is nowhere: a full point for it."""
+
+    class Certain(nn.Module):
+        def forward(self, x):
+            logits = torch.full((len(x), 4, *x.shape[2:]), -1000.0)
+            logits[:, 0] = 1000.0
+            return logits
+
+    def read_zeros(name):
+        return read(name)[0], np.zeros(SIZES[int(name)], np.uint8)
+
+    settings = BatchSettings(crop_size=16, batch_size=2, small_images="drop")
+    crops = Batches(Split(SPLIT.names, read_zeros), settings, seed=0, workers=0)
+    found = evaluate.study_scores(Certain(), crops, Predictor(CPU, "fp32", multiple=4))
+    assert found["study_iou"] == pytest.approx(1)
+    assert found["study_iou_absent"] == pytest.approx(3 / 4)
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, ()), (1, ("3",)), (2, ("1", "5")), (99, None)])
