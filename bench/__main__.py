@@ -205,6 +205,26 @@ def data_check(name: Dataset, settings: Set = None, data: Data = None) -> int:
     return 2 if found.problems else 0
 
 
+@data_app.command("audit")
+def data_audit(
+    name: Dataset,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    settings: Set = None,
+    data: Data = None,
+) -> int:
+    """Score predictors that know nothing of the images, by every convention for mean IoU."""
+    from bench import audit
+
+    found = audit.audit(_load(name, settings, data), split)
+    table = Table("convention", *map(str, found.table.columns), box=None)
+    for convention, scores in zip(found.table.index, found.table.to_numpy(), strict=True):
+        table.add_row(str(convention), *(f"{score:.3f}" for score in scores))
+    out.print(table)
+    for flag in found.flags:
+        _say(flag.text)
+    return 0
+
+
 @data_app.command("preview")
 def data_preview(
     name: Dataset,

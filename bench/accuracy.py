@@ -17,9 +17,10 @@ from torch import nn
 
 from bench import datasets, models
 from bench.batches import Batches, BatchSettings
-from bench.datasets import Dataset, Split
+from bench.datasets import Dataset, Split, class_pixels
 from bench.errors import UserError
-from bench.evaluate import Evaluation, Predictor, evaluate, panel_names, study_scores
+from bench.evaluate import Predictor, evaluate, panel_names, study_scores
+from bench.evidence import Evidence, soft_json
 from bench.precision import float32_as
 from bench.train import EpochRow, train
 from bench.trial import TrialSettings
@@ -98,7 +99,7 @@ def measure(
             on_epoch=on_epoch,
         )
         training_seconds = time.perf_counter() - started
-        evaluation = evaluate(model, evaluated, predictor, num_classes)
+        evidence = evaluate(model, evaluated, predictor, num_classes)
         panels = _panels(model, evaluated, predictor, settings.evaluate.panels, put)
 
     result = {
@@ -107,11 +108,11 @@ def measure(
         "split": settings.evaluate.split,
         "watched_split": watched,
         "chosen_epoch": trained.epoch,
-        "metrics": scores(evaluation),
+        "metrics": scores(evidence),
         "counts": {
             "train_images": len(batches.crops),
             "dropped_images": batches.crops.dropped,
-            "evaluated_images": len(evaluation.images),
+            "evaluated_images": len(evidence.names),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "steps": settings.train.epochs * len(batches),
         },
@@ -121,12 +122,18 @@ def measure(
         if settings.evaluate.checkpoint
         else None,
     }
-    return Measurement(result, {"history": trained.history, "confusion": _sparse(evaluation)})
+    details = {
+        "history": trained.history,
+        "confusion": _sparse(evidence),
+        "soft": soft_json(evidence),
+        "train_pixels": class_pixels(training, num_classes).sum(0).tolist(),
+    }
+    return Measurement(result, details)
 
 
-def scores(evaluation: Evaluation) -> dict[str, Any]:
+def scores(evidence: Evidence) -> dict[str, Any]:
     """Return every score of the whole split's confusion matrix, as JSON (undefined: None)."""
-    matrix = evaluation.total()
+    matrix = torch.from_numpy(evidence.matrices.sum(axis=0))
     means = {name: _number(score(matrix)) for name, score in metrics.SCORES.items()}
     by_class = {
         name: [_number(value) for value in score(matrix)]
@@ -135,9 +142,9 @@ def scores(evaluation: Evaluation) -> dict[str, Any]:
     return {**means, "classes_averaged": int(metrics.classes_averaged(matrix)), **by_class}
 
 
-def _epoch_scores(evaluation: Evaluation) -> dict[str, Any]:
+def _epoch_scores(evidence: Evidence) -> dict[str, Any]:
     means = ("mean_iou", "classes_averaged", "pixel_accuracy", "mean_class_accuracy")
-    everything = scores(evaluation)
+    everything = scores(evidence)
     return {name: everything[name] for name in means}
 
 
@@ -179,13 +186,13 @@ def _predictor(settings: TrialSettings, device: torch.device) -> Predictor:
     return Predictor(device, precision, multiple=1, tile=tile, margin=(tile - step) // 2)
 
 
-def _sparse(evaluation: Evaluation) -> dict[str, Any]:
+def _sparse(evidence: Evidence) -> dict[str, Any]:
     """Write one (truth, prediction, pixels) row for every cell of a matrix that is not 0."""
     entries = []
-    for matrix in evaluation.matrices:
+    for matrix in evidence.matrices:
         cells = np.argwhere(matrix)
         entries.append([[int(t), int(p), int(matrix[t, p])] for t, p in cells])
-    return {"images": list(evaluation.images), "entries": entries}
+    return {"images": list(evidence.names), "entries": entries}
 
 
 def _panels(

@@ -1,4 +1,4 @@
-"""A model and a split → one confusion matrix an image, and label maps to look at."""
+"""A model and a split → counts and sums for each image, and label maps to look at."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from torch import nn
 
 from bench.batches import Batches, pad, to_input
 from bench.datasets import IGNORE_INDEX, Image, Mask, Split
+from bench.evidence import Evidence
 from bench.precision import Precision, autocast
 from bench.settings import Settings
 from unet.metrics import confusion_matrix, soft_iou
+from unet.overlap import class_sums
 from unet.tiling import predict_tiled
 
 TOGETHER = 8  # images of one size that are predicted in one batch
@@ -36,18 +38,6 @@ class EvaluateSettings(Settings):
         False, description="also score random crops as the study that this began with did"
     )
     checkpoint: bool = Field(False, description="keep the final weights, as safetensors")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One confusion matrix an image: ``matrices[i]`` is (C, C) int64 with rows = truth."""
-
-    images: tuple[str, ...]
-    matrices: NDArray[np.int64]
-
-    def total(self) -> torch.Tensor:
-        """Return the confusion matrix of all images together, (C, C) int64."""
-        return torch.from_numpy(self.matrices.sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -70,11 +60,14 @@ class Predictor:
     tile: int | None = None
     margin: int = 0
 
+    def logits(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
+        """Predict images of one size: list of (H, W, channels) uint8 → (N, C, H, W) logits."""
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            return self._whole(model, images) if self.tile is None else self._tiled(model, images)
+
     def labels(self, model: nn.Module, images: list[Image]) -> NDArray[np.uint8]:
         """Predict images of one size: list of (H, W, channels) uint8 → (N, H, W) labels."""
-        with torch.inference_mode(), autocast(self.device, self.precision):
-            logits = self._whole(model, images) if self.tile is None else self._tiled(model, images)
-        return logits.argmax(1).to("cpu", torch.uint8).numpy()
+        return self.logits(model, images).argmax(1).to("cpu", torch.uint8).numpy()
 
     def _whole(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
         height, width = images[0].shape[:2]
@@ -94,21 +87,27 @@ class Predictor:
         return torch.stack(tiled)
 
 
-def evaluate(model: nn.Module, split: Split, predictor: Predictor, num_classes: int) -> Evaluation:
-    """Predict every image of a split whole, and count.
+def evaluate(model: nn.Module, split: Split, predictor: Predictor, num_classes: int) -> Evidence:
+    """Predict every image of a split whole; count labels and sum up probabilities.
 
-    The model is in evaluation mode afterwards. Images of one size are predicted together; the
-    matrices come in the order of ``split.names``.
+    The model is in evaluation mode afterwards. Images of one size are predicted together; what
+    comes back is in the order of ``split.names``.
     """
     model.eval()
-    matrices = {
-        name: confusion_matrix(
-            torch.from_numpy(labels), torch.from_numpy(mask), num_classes, ignore_index=IGNORE_INDEX
-        ).numpy()
-        for names, images, masks in _by_size(split)
-        for name, mask, labels in zip(names, masks, predictor.labels(model, images), strict=True)
-    }
-    return Evaluation(split.names, np.stack([matrices[name] for name in split.names]))
+    found: dict[str, tuple[torch.Tensor, ...]] = {}
+    for names, images, masks in _by_size(split):
+        logits = predictor.logits(model, images)
+        target = torch.from_numpy(np.stack(masks)).to(logits.device).long()
+        sums = class_sums(logits, target, ignore_index=IGNORE_INDEX)
+        for name, labels, truth, hits, mass in zip(
+            names, logits.argmax(1), target, sums.hits, sums.mass, strict=True
+        ):
+            matrix = confusion_matrix(labels, truth, num_classes, ignore_index=IGNORE_INDEX)
+            found[name] = matrix, hits, mass
+    columns = zip(*(found[name] for name in split.names), strict=True)
+    matrices, hits, mass = (torch.stack(column).cpu().numpy() for column in columns)
+    truth = matrices.sum(2).astype(np.float64)
+    return Evidence(split.names, matrices, hits.astype(np.float64), mass.astype(np.float64), truth)
 
 
 def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict[str, float]:

@@ -105,6 +105,13 @@ def load(settings: DatasetSettings, root: Path) -> Dataset:
     return replace(dataset, splits=splits)
 
 
+def class_pixels(split: Split, num_classes: int) -> NDArray[np.int64]:
+    """Return (N, C) int64, how many pixels of each class each image has."""
+    masks = (split.read(name)[1] for name in split.names)
+    counts = [np.bincount(mask.ravel(), minlength=num_classes)[:num_classes] for mask in masks]
+    return np.array(counts, dtype=np.int64)
+
+
 def fingerprint(*parts: str | bytes | Path) -> str:
     """Return a hex digest of texts, bytes and the contents of files, in their order.
 

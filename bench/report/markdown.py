@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from bench.frame import Results
-from bench.report import sentences, views
+from bench.report import audit, sentences, views
 from bench.report.views import Table
 
 # Escaped wherever they stand; an underscore only where it could open or close emphasis, so
@@ -36,7 +36,12 @@ def render(results: Results, figures: Mapping[str, str]) -> str:
     )
     environment.filters |= {"table": table, "code": code}
     return environment.get_template("report.md.j2").render(
-        results=results, plan=results.plan, say=sentences, show=views, figures=figures
+        results=results,
+        plan=results.plan,
+        say=sentences,
+        show=views,
+        audit=audit,
+        figures=figures,
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from bench import accuracy, datasets
 from bench.errors import UserError
 from bench.evaluate import evaluate
+from bench.evidence import from_json
 from bench.trial import TrialSettings
 from unet import UNet
 
@@ -60,6 +61,19 @@ def test_what_is_measured_can_be_stored(tmp_path):
     assert (
         found.details["history"][-1]["metrics"]["mean_iou"] == found.result["metrics"]["mean_iou"]
     )
+
+
+def test_the_evidence_is_stored_for_every_convention(tmp_path):
+    settings, found, _ = measure(tmp_path)
+    evidence = from_json(found.details["confusion"], found.details["soft"])
+    dataset = datasets.load(settings.data, tmp_path)
+    pixels = [(dataset.splits["val"].read(name)[1] != 255).sum() for name in evidence.names]
+    assert evidence.mass.sum(1) == pytest.approx(pixels)  # probabilities of a pixel sum to 1
+    assert (evidence.hits <= evidence.truth + 1e-3).all()
+    assert (evidence.hits <= evidence.mass + 1e-3).all()
+    masks = [dataset.splits["train"].read(name)[1] for name in dataset.splits["train"].names]
+    counted = [sum(int((mask == label).sum()) for mask in masks) for label in range(9)]
+    assert found.details["train_pixels"] == counted
 
 
 def test_the_same_seed_gives_the_same_result(tmp_path):

@@ -54,6 +54,7 @@ def test_run_then_report(here, capsys):
     path = here / out.removeprefix("report: ").strip()
     assert path.read_text(encoding="utf-8").count("dice") > 1
     assert "Does anything work?" in path.read_text(encoding="utf-8")
+    assert "| smp_macro_imagewise | " in path.read_text(encoding="utf-8").replace("\\", "")
 
 
 def test_a_second_run_measures_nothing(here, capsys):
@@ -162,6 +163,7 @@ MISTAKES = {
     "no archive": (["data", "install", "msrc_v2", "--from", "small.yaml"], "small.yaml"),
     "missing archive": (["data", "install", "msrc_v2", "--from", "gone.zip"], "gone.zip"),
     "nothing to install": (["data", "install", "scenes"], "nothing to install"),
+    "audit of no split": (["data", "audit", "scenes", "--split", "vla"], "vla"),
     "preview nowhere": (["data", "preview", "scenes", "--output", "no/x.png"], "no/x.png"),
     "preview of no split": (["data", "preview", "scenes", "--split", "tests"], "tests"),
 }  # fmt: skip
@@ -261,6 +263,17 @@ def test_the_msrc_study_at_a_size_for_tests(here, capsys, real_data):
         np.frombuffer(store.blob(record.result["panels"][0]["image"]), np.uint8), cv2.IMREAD_COLOR
     )
     assert photograph.std() > 20
+
+
+def test_an_audit_shows_who_is_fooled(here, capsys):
+    status, out, _ = bench(capsys, "data", "audit", "scenes")
+    assert status == 0
+    rows = {
+        line.split()[0]: line.split()[1:] for line in reversed(out.splitlines()) if line.strip()
+    }
+    assert rows["dataset"][-1] == "1.000"
+    assert float(rows["smp_macro_imagewise"][0]) > 0.5 > float(rows["dataset"][0])
+    assert "smp_macro_imagewise gives a high score for knowing nothing" in out
 
 
 def test_preview_writes_a_picture(here, capsys):

@@ -1,0 +1,172 @@
+"""The metric audit of a report: the same predictions by every convention, beside canaries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench import audit
+from bench.canaries import CANARIES, PERFECT, from_counts, most_frequent
+from bench.conventions import CONVENTIONS
+from bench.evidence import Evidence, from_json
+from bench.frame import DONE, Results
+from bench.report.views import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """The audit of arms that were evaluated on the same pixels.
+
+    Attributes:
+        arms: their labels.
+        sentences: what a reader has to know before the table.
+        flags: a sentence for each convention that misleads here.
+        table: the scores of canaries and arms.
+    """
+
+    arms: tuple[str, ...]
+    sentences: tuple[str, ...]
+    flags: tuple[str, ...]
+    table: Table
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """The finished trials that share a truth, by arm, and what their canaries are made of."""
+
+    classes: tuple[str, ...]
+    training_pixels: tuple[int, ...]
+    evidence: dict[str, list[Evidence]]
+
+
+def sections(results: Results) -> tuple[Section, ...]:
+    """Return an audit for each set of pixels that arms were evaluated on; none without sums.
+
+    Read from the details of each finished trial: ``confusion``, ``soft`` and
+    ``train_pixels``, the number of training pixels of each class.
+    """
+    return tuple(_section(results, group) for group in _groups(results))
+
+
+def definitions() -> Table:
+    """Return a row for each convention: what it is, and what it makes of an absent class."""
+    rows = tuple(
+        (name, convention.about, "counts as right" if convention.rewards_absent else "left out")
+        for name, convention in CONVENTIONS.items()
+    )
+    return Table(("convention", "what it is", "a class neither true nor predicted"), rows)
+
+
+def _groups(results: Results) -> list[_Trials]:
+    groups: dict[Any, _Trials] = {}
+    for arm, key in results.trials.loc[results.trials["status"] == DONE, ["arm", "key"]].to_numpy():
+        details = results.store.details(key)
+        if "soft" not in details or "train_pixels" not in details:
+            continue
+        evidence = from_json(details["confusion"], details["soft"])
+        classes = tuple(results.records[key].result["classes"])
+        pixels = tuple(details["train_pixels"])
+        same = classes, pixels, evidence.names, evidence.truth.tobytes()
+        group = groups.setdefault(same, _Trials(classes, pixels, {}))
+        group.evidence.setdefault(arm, []).append(evidence)
+    return list(groups.values())
+
+
+def _section(results: Results, trials: _Trials) -> Section:
+    first = next(iter(trials.evidence.values()))[0]
+    pixels = np.array(trials.training_pixels, dtype=np.int64)
+    known = from_counts(
+        first.names, first.truth.astype(np.int64), pixels, batch_size=first.batch_size
+    )
+    canaries = audit.table(known)
+    arms = pd.DataFrame(
+        {arm: _mean_over_runs(evidence) for arm, evidence in trials.evidence.items()}
+    )
+    flags = tuple(flag.text for flag in audit.flags(canaries))
+    sentences = (
+        f"The same predictions of {len(first.names)} images, scored by each convention.",
+        "An arm's score is the mean over its training runs.",
+        *_about_canaries(trials.classes[most_frequent(pixels)]),
+        f"The study's score is taken over batches of {first.batch_size} images.",
+        *([] if flags else ["No convention gives a know-nothing predictor a high score here."]),
+        *_about_arms(arms),
+    )
+    # Arms in the order of the plan, whichever was measured first.
+    ordered = [arm for arm in results.arms if arm in arms]
+    table = _table(pd.concat([canaries, arms[ordered]], axis=1))
+    return Section(tuple(ordered), sentences, flags, table)
+
+
+def _mean_over_runs(runs: list[Evidence]) -> Mapping[Any, float]:
+    scores = audit.table({str(number): evidence for number, evidence in enumerate(runs)})
+    return dict(scores.mean(axis=1))
+
+
+def _about_canaries(frequent: str) -> Iterator[str]:
+    what = {**CANARIES, "most_frequent": f"{CANARIES['most_frequent']} ({frequent})"}
+    yield (
+        "Beside the arms stand four predictors that need no network: "
+        + "; ".join(f"{name} {does}" for name, does in what.items())
+        + f". All but {PERFECT} know nothing of the images."
+    )
+    yield (
+        f"A convention is flagged if it gives one of those three {audit.FOOLED:.0%} of what it "
+        f"gives the perfect prediction, or exceeds dataset by {audit.FLATTERED:.0%} of that; and "
+        f"if it gives the perfect prediction less than {audit.UNFAIR}."
+    )
+
+
+def _about_arms(arms: pd.DataFrame) -> Iterator[str]:
+    by_row = {str(row): arms.loc[row].dropna().to_dict() for row in arms.index}
+    study, own = by_row["study"], by_row["dataset"]
+    above = {arm: study[arm] - own[arm] for arm in study if arm in own}
+    most = max(above, key=above.__getitem__, default=None)
+    if most is not None and above[most] >= audit.FLATTERED:
+        yield (
+            f"Of the {study[most]:.3f} that study gives to {most}, "
+            f"{by_row['study_absent'][most]:.3f} is for classes that a batch does not hold; "
+            f"dataset gives it {own[most]:.3f}."
+        )
+    if len(arms.columns) < 2:
+        return
+    first = {
+        name: str(max(by_row[name], key=by_row[name].__getitem__))
+        for name in CONVENTIONS
+        if by_row[name]
+    }
+    other = {name: arm for name, arm in first.items() if arm != first.get("dataset")}
+    if "dataset" in first and other:
+        yield (
+            f"dataset puts {first['dataset']} first; "
+            + ", ".join(f"{name} puts {arm} first" for name, arm in other.items())
+            + "."
+        )
+
+
+def _table(scores: pd.DataFrame) -> Table:
+    """Return the scores, whichever there are more of going down."""
+    cells = {
+        str(column): {str(row): _cell(str(row), value) for row, value in scores[column].items()}
+        for column in scores.columns
+    }
+    rows = [str(row) for row in scores.index]
+    if len(cells) > len(rows):
+        return Table(
+            ("predictor", *rows),
+            tuple((name, *(column[row] for row in rows)) for name, column in cells.items()),
+        )
+    return Table(
+        ("convention", *cells),
+        tuple((row, *(column[row] for column in cells.values())) for row in rows),
+    )
+
+
+def _cell(row: str, value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3g}" if row == "classes_averaged" else f"{value:.3f}"
