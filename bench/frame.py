@@ -154,6 +154,13 @@ def load(store: Store) -> Results:
     )
 
 
+def study_history(results: Results) -> pd.DataFrame:
+    """Return the rows of the history in which the study's score was taken too."""
+    if "study_iou" not in results.history:
+        return results.history.iloc[:0]
+    return results.history.dropna(subset=["study_iou", "study_iou_absent", "mean_iou"])
+
+
 def text(value: Any) -> str:
     """Return a setting's value as YAML would take it: ``true``, ``0.01``, ``dice``."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -15,12 +15,14 @@ from bench.figures.classes import classes
 from bench.figures.curves import curves
 from bench.figures.dots import arms, factors
 from bench.figures.panels import panels
+from bench.figures.study import study
 from bench.frame import Results
 
 # File name → function, in the order of the report.
 FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
     "factors": factors,
     "arms": arms,
+    "study": study,
     "curves": curves,
     "classes": classes,
     "panels": panels,

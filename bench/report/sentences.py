@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from bench import tables
-from bench.frame import DONE, Results, spoken
+from bench.frame import DONE, Results, spoken, study_history
 
 
 def question(results: Results) -> str:
@@ -82,6 +82,35 @@ def reading_levels(results: Results) -> str:
         "Each row takes in all trials of the level, whatever the other factors are, so its "
         "standard deviation holds their effects besides that of the seed."
     )
+
+
+def riddle(results: Results) -> list[str]:
+    """Say how the study's score and the true one differ at the end of training, and why."""
+    history = study_history(results)
+    if history.empty:
+        return []
+    said = []
+    for label in results.arms:
+        rows = history[history["arm"] == label]
+        if rows.empty:
+            continue
+        last = rows[rows["epoch"] == rows["epoch"].max()]
+        score, absent, true = (
+            float(last[name].mean()) for name in ("study_iou", "study_iou_absent", "mean_iou")
+        )
+        said.append(
+            f"{label}: the study's score is {score:.3f}, of which {absent:.3f} comes from classes "
+            f"that a batch does not hold; the true mean IoU is {true:.3f}."
+        )
+    said.append(
+        "The study's score is soft: (I + s) / (P + T - I + s) for each class of each batch, where "
+        "I, P and T are sums of probabilities and s is 1e-5. A class that a batch does not hold "
+        "has I = T = 0, so its score is s / (P + s): a full 1 for a network that is certain of "
+        "other classes, however wrong, and next to 0 for one that leaves it a little probability, "
+        "as one trained with cross-entropy does. The true mean IoU counts whole images and leaves "
+        "out a class that neither occurs nor is predicted."
+    )
+    return said
 
 
 def unplanned(results: Results) -> str:

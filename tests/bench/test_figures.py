@@ -75,6 +75,19 @@ def test_the_same_store_gives_the_same_bytes(example, name, suffix):
     assert b"matplotlib" not in first[:300].lower()  # version and date stay out
 
 
+def test_the_study_figure_holds_both_scores_and_the_shaded_part(example):
+    figure = draw("study", example("four arms"))
+    drawn = [axes for axes in figure.axes if axes.get_visible()]
+    titles = [" ".join(axes.get_title(loc="left").split()) for axes in drawn]
+    assert titles == list(frame.load(example("four arms")).arms)
+    study_line, true_line = drawn[0].get_lines()
+    assert study_line.get_ydata()[-1] == pytest.approx(0.8)
+    assert study_line.get_ydata()[0] == pytest.approx(0.1)
+    assert 0 < true_line.get_ydata()[-1] < 1
+    shaded = drawn[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert shaded.max() == pytest.approx(0.65)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_nothing_measured_gives_no_figure(example, name):
     assert draw(name, example("nothing run")) is None

@@ -265,6 +265,23 @@ def test_the_msrc_study_at_a_size_for_tests(here, capsys, real_data):
     assert photograph.std() > 20
 
 
+def test_the_riddle_is_told_with_the_numbers_of_the_run(here, capsys):
+    study = ["--set", "evaluate.study=true", "--set", "data.void=class"]
+    assert bench(capsys, "run", "small.yaml", "--quiet", "--set", "seeds=1", *study)[0] == 0
+    bench(capsys, "report")
+    store = Store(here / "results" / "small")
+    text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
+    for record in store.records():
+        scores = store.details(record.key)["history"][-1]["metrics"]
+        said = (
+            f"{record.label}: the study's score is {scores['study_iou']:.3f}, of which "
+            f"{scores['study_iou_absent']:.3f} comes from classes that a batch does not hold; "
+            f"the true mean IoU is {scores['mean_iou']:.3f}."
+        )
+        assert said in text
+    assert (store.folder / "report" / "figures" / "study.png").stat().st_size > 5000
+
+
 def test_an_audit_shows_who_is_fooled(here, capsys):
     status, out, _ = bench(capsys, "data", "audit", "scenes")
     assert status == 0
