@@ -126,6 +126,7 @@ def duration(results: Results) -> str:
     seconds = float(results.trials["seconds"].sum())
     hours, minutes = divmod(round(seconds) // 60, 60)
     took = f"{hours} h {minutes} min" if hours else f"{minutes} min {round(seconds) % 60} s"
+    took = took.removeprefix("0 min ")
     return f"The measured trials took {took} together."
 
 
