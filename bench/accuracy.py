@@ -20,7 +20,7 @@ from bench.batches import Batches, BatchSettings
 from bench.datasets import Dataset, Split, class_pixels
 from bench.errors import UserError
 from bench.evaluate import Predictor, evaluate, panel_names, study_scores
-from bench.evidence import Evidence, soft_json
+from bench.evidence import Evidence, confusion_json, soft_json
 from bench.precision import float32_as
 from bench.train import EpochRow, train
 from bench.trial import TrialSettings
@@ -70,10 +70,7 @@ def measure(
     training, evaluated = _split(dataset, "train"), _split(dataset, settings.evaluate.split)
     watched = _watched(settings)
     torch.set_num_threads(settings.train.threads)
-    torch.manual_seed(seed)
-    model = models.build(settings.model, dataset.in_channels, len(dataset.classes)).to(device)
-    if settings.train.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+    model = _network(settings, dataset, seed, device)
     batches = Batches(training, settings.train, seed=seed, workers=workers)
     predictor = _predictor(settings, device)
     num_classes = len(dataset.classes)
@@ -109,26 +106,27 @@ def measure(
         "watched_split": watched,
         "chosen_epoch": trained.epoch,
         "metrics": scores(evidence),
-        "counts": {
-            "train_images": len(batches.crops),
-            "dropped_images": batches.crops.dropped,
-            "evaluated_images": len(evidence.names),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "steps": settings.train.epochs * len(batches),
-        },
+        "counts": _counts(settings, batches, evidence, model),
         "training_seconds": training_seconds,
         "panels": panels,
-        "checkpoint": put(_weights(model), ".safetensors")
-        if settings.evaluate.checkpoint
-        else None,
+        "checkpoint": _checkpoint(model, put) if settings.evaluate.checkpoint else None,
     }
     details = {
         "history": trained.history,
-        "confusion": _sparse(evidence),
+        "confusion": confusion_json(evidence),
         "soft": soft_json(evidence),
         "train_pixels": class_pixels(training, num_classes).sum(0).tolist(),
     }
     return Measurement(result, details)
+
+
+def _network(
+    settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device
+) -> nn.Module:
+    """Build the trial's network on its device; the seed decides its initial weights."""
+    torch.manual_seed(seed)
+    model = models.build(settings.model, dataset.in_channels, len(dataset.classes)).to(device)
+    return model.to(memory_format=torch.channels_last) if settings.train.channels_last else model
 
 
 def scores(evidence: Evidence) -> dict[str, Any]:
@@ -186,15 +184,6 @@ def _predictor(settings: TrialSettings, device: torch.device) -> Predictor:
     return Predictor(device, precision, multiple=1, tile=tile, margin=(tile - step) // 2)
 
 
-def _sparse(evidence: Evidence) -> dict[str, Any]:
-    """Write one (truth, prediction, pixels) row for every cell of a matrix that is not 0."""
-    entries = []
-    for matrix in evidence.matrices:
-        cells = np.argwhere(matrix)
-        entries.append([[int(t), int(p), int(matrix[t, p])] for t, p in cells])
-    return {"images": list(evidence.names), "entries": entries}
-
-
 def _panels(
     model: nn.Module, split: Split, predictor: Predictor, count: int, put: Put
 ) -> list[dict[str, str]]:
@@ -208,9 +197,21 @@ def _panels(
     return panels
 
 
-def _weights(model: nn.Module) -> bytes:
+def _counts(
+    settings: TrialSettings, batches: Batches, evidence: Evidence, model: nn.Module
+) -> dict[str, int]:
+    return {
+        "train_images": len(batches.crops),
+        "dropped_images": batches.crops.dropped,
+        "evaluated_images": len(evidence.names),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "steps": settings.train.epochs * len(batches),
+    }
+
+
+def _checkpoint(model: nn.Module, put: Put) -> str:
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    return safetensors.torch.save(state)
+    return put(safetensors.torch.save(state), ".safetensors")
 
 
 def _png(picture: np.ndarray[Any, Any]) -> bytes:

@@ -52,6 +52,18 @@ class Evidence:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
 
 
+def confusion_json(evidence: Evidence) -> dict[str, Any]:
+    """Return what is stored of the matrices: ``images``, and ``entries`` for each of them.
+
+    An entry is ``[truth, prediction, pixels]``, one for every cell that is not 0.
+    """
+    entries = []
+    for matrix in evidence.matrices:
+        cells = np.argwhere(matrix)
+        entries.append([[int(t), int(p), int(matrix[t, p])] for t, p in cells])
+    return {"images": list(evidence.names), "entries": entries}
+
+
 def soft_json(evidence: Evidence) -> dict[str, Any]:
     """Return what is stored beside the confusion matrices: ``hits`` and ``mass`` by image."""
     return {"hits": _rounded(evidence.hits), "mass": _rounded(evidence.mass)}
@@ -63,8 +75,7 @@ def from_json(
     """Build evidence from what a trial's details hold.
 
     Args:
-        confusion: ``images``, and for each of them in ``entries`` its rows
-            ``[truth, prediction, pixels]``.
+        confusion: what `confusion_json` returned.
         soft: what `soft_json` returned.
         batch_size: of the evidence.
 
