@@ -146,10 +146,7 @@ def schema(
     if output is None:
         sys.stdout.write(config.schema())
         return 0
-    try:
-        output.write_text(config.schema(), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror})") from error
+    _write(output, config.schema())
     return 0
 
 
@@ -209,13 +206,23 @@ def data_check(name: Dataset, settings: Set = None, data: Data = None) -> int:
 def data_audit(
     name: Dataset,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    output: Annotated[
+        Path | None, typer.Option(help="Markdown page to write, instead of printing.")
+    ] = None,
     settings: Set = None,
     data: Data = None,
 ) -> int:
     """Score predictors that know nothing of the images, by every convention for mean IoU."""
     from bench import audit
 
-    found = audit.audit(_load(name, settings, data), split)
+    dataset = _load(name, settings, data)
+    found = audit.audit(dataset, split)
+    if output is not None:
+        from bench.report import canary_page
+
+        _write(output, canary_page.render(dataset, split, found, settings or []))
+        _say(f"page: {output}")
+        return 0
     table = Table("convention", *map(str, found.table.columns), box=None)
     for convention, scores in zip(found.table.index, found.table.to_numpy(), strict=True):
         table.add_row(str(convention), *(f"{score:.3f}" for score in scores))
@@ -262,6 +269,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         _complain(error.format_message())
     return 2
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _data_root(given: Path | None) -> Path:

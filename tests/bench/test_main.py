@@ -164,6 +164,7 @@ MISTAKES = {
     "missing archive": (["data", "install", "msrc_v2", "--from", "gone.zip"], "gone.zip"),
     "nothing to install": (["data", "install", "scenes"], "nothing to install"),
     "audit of no split": (["data", "audit", "scenes", "--split", "vla"], "vla"),
+    "audit into no folder": (["data", "audit", "scenes", "--output", "no/a.md"], "no/a.md"),
     "preview nowhere": (["data", "preview", "scenes", "--output", "no/x.png"], "no/x.png"),
     "preview of no split": (["data", "preview", "scenes", "--split", "tests"], "tests"),
 }  # fmt: skip
@@ -291,6 +292,17 @@ def test_an_audit_shows_who_is_fooled(here, capsys):
     assert rows["dataset"][-1] == "1.000"
     assert float(rows["smp_macro_imagewise"][0]) > 0.5 > float(rows["dataset"][0])
     assert "smp_macro_imagewise gives a high score for knowing nothing" in out
+
+
+def test_an_audit_is_written_as_a_page(here, capsys):
+    status, out, _ = bench(capsys, "data", "audit", "scenes", "--split", "test", "--output", "a.md")
+    assert (status, out.strip()) == (0, "page: a.md")
+    page = (here / "a.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| smp_macro_imagewise | 0"))
+    assert row.endswith("| 1.000 |")
+    assert "| convention | most_frequent (grass) |" in page
+    assert "> **Warning:** smp_macro_imagewise gives a high score for knowing nothing" in page
+    assert "python -m bench data audit scenes --split test" in page
 
 
 def test_preview_writes_a_picture(here, capsys):
