@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from bench import datasets, models
 from bench.batches import Batches, BatchSettings
 from bench.datasets import Dataset, Split, class_pixels
 from bench.errors import UserError
-from bench.evaluate import Predictor, evaluate, panel_names, study_scores
+from bench.evaluate import EvaluateSettings, Predictor, evaluate, panel_names, study_scores
 from bench.evidence import Evidence, confusion_json, soft_json
 from bench.precision import float32_as
+from bench.shapes import Shapes
 from bench.train import EpochRow, train
 from bench.trial import TrialSettings
 from unet import metrics
@@ -96,8 +97,10 @@ def measure(
             on_epoch=on_epoch,
         )
         training_seconds = time.perf_counter() - started
-        evidence = evaluate(model, evaluated, predictor, num_classes)
-        panels = _panels(model, evaluated, predictor, settings.evaluate.panels, put)
+        shapes = Shapes(num_classes, dataset.scores)
+        evidence = evaluate(model, evaluated, predictor, num_classes, look=shapes.look)
+        shown = _shown(evidence, settings.evaluate)
+        panels = _panels(model, evaluated, predictor, shown, put)
 
     result = {
         "classes": list(dataset.classes),
@@ -105,7 +108,7 @@ def measure(
         "split": settings.evaluate.split,
         "watched_split": watched,
         "chosen_epoch": trained.epoch,
-        "metrics": scores(evidence),
+        "metrics": {**scores(evidence), **shapes.metrics()},
         "counts": _counts(settings, batches, evidence, model),
         "training_seconds": training_seconds,
         "panels": panels,
@@ -115,6 +118,7 @@ def measure(
         "history": trained.history,
         "confusion": confusion_json(evidence),
         "soft": soft_json(evidence),
+        "shapes": shapes.json(),
         "train_pixels": class_pixels(training, num_classes).sum(0).tolist(),
     }
     return Measurement(result, details)
@@ -137,7 +141,11 @@ def scores(evidence: Evidence) -> dict[str, Any]:
         name: [_number(value) for value in score(matrix)]
         for name, score in metrics.CLASS_SCORES.items()
     }
-    return {**means, "classes_averaged": int(metrics.classes_averaged(matrix)), **by_class}
+    averaged = {
+        "classes_averaged": int(metrics.classes_averaged(matrix)),
+        "classes_in_truth": int((matrix.sum(1) > 0).sum()),
+    }
+    return {**means, **averaged, **by_class}
 
 
 def _epoch_scores(evidence: Evidence) -> dict[str, Any]:
@@ -184,16 +192,37 @@ def _predictor(settings: TrialSettings, device: torch.device) -> Predictor:
     return Predictor(device, precision, multiple=1, tile=tile, margin=(tile - step) // 2)
 
 
+def _shown(evidence: Evidence, settings: EvaluateSettings) -> list[dict[str, Any]]:
+    """Choose images to keep pictures of: some that every trial keeps, its worst, its best.
+
+    ``iou`` is the mean over the classes that the image's truth or prediction has; an image
+    that is void all over has none and is no extreme.
+    """
+    matrices = torch.from_numpy(evidence.matrices)
+    iou = dict(zip(evidence.names, map(_number, metrics.mean_iou(matrices)), strict=True))
+    ranked = sorted((value, name) for name, value in iou.items() if value is not None)
+    chosen = [(name, "chosen") for name in panel_names(evidence.names, settings.panels)]
+    chosen += [(name, "worst") for _, name in ranked[: settings.extremes]]
+    best = ranked[max(settings.extremes, len(ranked) - settings.extremes) :]
+    chosen += [(name, "best") for _, name in reversed(best)]
+    return [{"name": name, "why": why, "iou": iou[name]} for name, why in chosen]
+
+
 def _panels(
-    model: nn.Module, split: Split, predictor: Predictor, count: int, put: Put
-) -> list[dict[str, str]]:
+    model: nn.Module,
+    split: Split,
+    predictor: Predictor,
+    shown: Iterable[dict[str, Any]],
+    put: Put,
+) -> list[dict[str, Any]]:
+    """Store the pictures of the chosen images: themselves, their truth, the prediction."""
     panels = []
-    for name in panel_names(split, count):
-        image, mask = split.read(name)
+    for chosen in shown:
+        image, mask = split.read(chosen["name"])
         prediction = predictor.labels(model, [image])[0]
         pictures = {"image": image[..., ::-1], "truth": mask, "prediction": prediction}
         stored = {kind: put(_png(picture), ".png") for kind, picture in pictures.items()}
-        panels.append({"name": name, **stored})
+        panels.append({**chosen, **stored})
     return panels
 
 

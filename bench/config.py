@@ -16,6 +16,7 @@ from bench.trial import TrialSettings
 
 Levels = dict[str, Any]  # dotted setting → its value in one arm
 DOTTED_SECTIONS = ("factors", "baseline")  # their keys are dotted settings themselves
+DATASET_METRICS = ("v_rand", "v_info")  # that some datasets have and others do not
 
 
 class Experiment(TrialSettings):
@@ -24,7 +25,15 @@ class Experiment(TrialSettings):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
     question: str = Field("", description="what this experiment is to answer, for the report")
     measure: Literal["accuracy"] = "accuracy"
-    metric: Literal["mean_iou", "pixel_accuracy", "mean_class_accuracy"] = "mean_iou"
+    metric: Literal[
+        "mean_iou",
+        "mean_boundary_iou",
+        "frequency_weighted_iou",
+        "pixel_accuracy",
+        "mean_class_accuracy",
+        "v_rand",
+        "v_info",
+    ] = "mean_iou"
     factors: dict[str, list[Any]] = Field({}, description="dotted setting → its levels")
     design: Literal["full_factorial", "one_at_a_time"] = "full_factorial"
     include: list[Levels] = Field([], description="further arms, each over the baseline")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
@@ -31,9 +31,13 @@ class EvaluateSettings(Settings):
     split: Literal["val", "test", "train"] = "val"
     every: int = Field(1, ge=1, description="epochs from one evaluation to the next")
     keep: Literal["last", "best"] = Field(
-        "last", description="final weights: of the last epoch, or of the best on validation"
+        "last",
+        description="final weights: of the last epoch, or of the best mean IoU on validation",
     )
     panels: int = Field(4, ge=0, description="images whose predictions are kept as pictures")
+    extremes: int = Field(
+        2, ge=0, description="of the worst and of the best images, how many are kept as well"
+    )
     study: bool = Field(
         False, description="also score random crops as the study that this began with did"
     )
@@ -87,11 +91,25 @@ class Predictor:
         return torch.stack(tiled)
 
 
-def evaluate(model: nn.Module, split: Split, predictor: Predictor, num_classes: int) -> Evidence:
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    predictor: Predictor,
+    num_classes: int,
+    *,
+    look: Callable[[str, Mask, Mask], None] = lambda name, prediction, truth: None,
+) -> Evidence:
     """Predict every image of a split whole; count labels and sum up probabilities.
 
     The model is in evaluation mode afterwards. Images of one size are predicted together; what
     comes back is in the order of ``split.names``.
+
+    Args:
+        model: what predicts.
+        split: its images.
+        predictor: how.
+        num_classes: C.
+        look: is shown each image's name, its (H, W) predicted labels and its true ones.
     """
     model.eval()
     found: dict[str, tuple[torch.Tensor, ...]] = {}
@@ -99,11 +117,14 @@ def evaluate(model: nn.Module, split: Split, predictor: Predictor, num_classes: 
         logits = predictor.logits(model, images)
         target = torch.from_numpy(np.stack(masks)).to(logits.device).long()
         sums = class_sums(logits, target, ignore_index=IGNORE_INDEX)
-        for name, labels, truth, hits, mass in zip(
-            names, logits.argmax(1), target, sums.hits, sums.mass, strict=True
+        labels = logits.argmax(1)
+        for name, predicted, truth, hits, mass in zip(
+            names, labels, target, sums.hits, sums.mass, strict=True
         ):
-            matrix = confusion_matrix(labels, truth, num_classes, ignore_index=IGNORE_INDEX)
+            matrix = confusion_matrix(predicted, truth, num_classes, ignore_index=IGNORE_INDEX)
             found[name] = matrix, hits, mass
+        for name, seen, mask in zip(names, labels.to("cpu", torch.uint8), masks, strict=True):
+            look(name, seen.numpy(), mask)
     columns = zip(*(found[name] for name in split.names), strict=True)
     matrices, hits, mass = (torch.stack(column).cpu().numpy() for column in columns)
     truth = matrices.sum(2).astype(np.float64)
@@ -143,10 +164,10 @@ def crop_to(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return targets[:, top : top + height, left : left + width]
 
 
-def panel_names(split: Split, count: int) -> tuple[str, ...]:
+def panel_names(names: Sequence[str], count: int) -> tuple[str, ...]:
     """Choose images to show: evenly spaced over the split, the same for every trial."""
-    count = min(count, len(split.names))
-    return tuple(split.names[(2 * i + 1) * len(split.names) // (2 * count)] for i in range(count))
+    count = min(count, len(names))
+    return tuple(names[(2 * i + 1) * len(names) // (2 * count)] for i in range(count))
 
 
 def _by_size(split: Split) -> Iterator[tuple[list[str], list[Image], list[Mask]]]:

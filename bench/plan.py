@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import datasets, models, sources
-from bench.config import Experiment, Levels, explain
+from bench.config import DATASET_METRICS, Experiment, Levels, explain
 from bench.datasets import Dataset, DatasetSettings, fingerprint
 from bench.errors import UserError
 from bench.trial import TrialSettings
@@ -51,6 +51,7 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     chosen = arms(experiment)
     for model in dict.fromkeys(arm.settings.model for arm in chosen):
         models.check(model)
+    _check_metric(experiment, chosen, root)
     provenances = _provenances(experiment.measure, chosen, root)
     trials = []
     known: dict[str, str] = {}
@@ -166,6 +167,16 @@ def _set(values: dict[str, Any], name: str, level: Any) -> None:
     for part in sections:
         values = values[part]
     values[last] = level
+
+
+def _check_metric(experiment: Experiment, chosen: list[Arm], root: Path) -> None:
+    """Refuse a metric that only other datasets have."""
+    if experiment.metric not in DATASET_METRICS:
+        return
+    for data in dict.fromkeys(arm.settings.data for arm in chosen):
+        scores = datasets.load(data, root).scores
+        if scores is None or experiment.metric not in scores.metrics:
+            raise UserError(f"{experiment.name}: metric: {data.name} has no {experiment.metric}")
 
 
 def _provenances(measure: str, chosen: list[Arm], root: Path) -> list[dict[str, str]]:

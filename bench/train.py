@@ -91,7 +91,6 @@ def train(
     evaluate: Evaluate,
     evaluate_every: int = 1,
     keep: Literal["last", "best"] = "last",
-    metric: str = "mean_iou",
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
 ) -> Trained:
     """Train a model in place.
@@ -104,8 +103,7 @@ def train(
         evaluate: scores the model; called every ``evaluate_every`` epochs and after the last.
         evaluate_every: epochs from one evaluation to the next.
         keep: leave the weights of the last epoch in the model, or those of the evaluated
-            epoch with the largest ``metric`` (the first of equals).
-        metric: the score that ``keep: best`` looks at.
+            epoch with the largest ``mean_iou`` (the first of equals).
         on_epoch: called with each row of the history when it is made.
 
     Raises:
@@ -147,7 +145,7 @@ def train(
         row["seconds"] = time.perf_counter() - started
         if epoch % evaluate_every == 0 or epoch == settings.epochs:
             row["metrics"] = scores = dict(evaluate(model))
-            value = scores[metric]
+            value = scores["mean_iou"]
             if keep == "best" and value is not None and (best is None or value > best[0]):
                 best = value, epoch, copy.deepcopy(model.state_dict())
         history.append(row)

@@ -49,12 +49,26 @@ class Split:
 
 
 @dataclass(frozen=True)
+class ImageScores:
+    """Scores that a kind of images has beside those that every segmentation has.
+
+    ``score(prediction, truth)`` takes (H, W) labels of one image, 255 = void in the truth, and
+    returns numbers by name, NaN where there is none. ``metrics`` are the names of those that
+    an experiment may be about; of them larger is better.
+    """
+
+    metrics: tuple[str, ...]
+    score: Callable[[Mask, Mask], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Images with labels, in named splits (``train``, ``val`` and perhaps ``test``).
 
     ``classes[i]`` is the name of label i and ``palette[i]`` its RGB colour; ``fingerprint``
     is a hex digest of everything that any split can return. What depends on some splits only
     is better identified by theirs: installing test images changes nothing about training.
+    ``scores`` are further ones that predictions are given.
     """
 
     name: str
@@ -63,6 +77,7 @@ class Dataset:
     in_channels: int
     splits: Mapping[str, Split]
     fingerprint: str
+    scores: ImageScores | None = None
 
 
 class DatasetModule(Protocol):

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from bench.datasets import Dataset, DatasetSettings, Image, Mask, Split, fingerprint
+from bench.datasets import (
+    Dataset,
+    DatasetSettings,
+    Image,
+    ImageScores,
+    Mask,
+    Split,
+    fingerprint,
+)
 from bench.errors import UserError
 from bench.images import read_stack
 
@@ -64,6 +72,7 @@ def load(settings: DatasetSettings, root: Path) -> Dataset:
         in_channels=1,
         splits=splits,
         fingerprint=fingerprint(*(split.fingerprint for split in splits.values())),
+        scores=ImageScores(("v_rand", "v_info"), _em_scores),
     )
 
 
@@ -79,6 +88,12 @@ def _read(
     volume: NDArray[np.uint8], labels: NDArray[np.uint8], index: dict[str, int], name: str
 ) -> tuple[Image, Mask]:
     return volume[index[name], ..., None].copy(), labels[index[name]].copy()
+
+
+def _em_scores(prediction: Mask, truth: Mask) -> dict[str, float]:
+    from unet import segments  # imports torch, which listing datasets has no need of
+
+    return segments.em_scores(prediction, truth)
 
 
 @functools.lru_cache(maxsize=2)

@@ -85,7 +85,9 @@ def _chosen(results: Results) -> dict[str, Record]:
 
 
 def _panels(record: Record) -> Sequence[Mapping[str, str]]:
-    return record.result.get("panels", ()) if record.status == DONE else ()
+    """Return the pictures that every trial keeps, not its own worst and best."""
+    kept = record.result.get("panels", ()) if record.status == DONE else ()
+    return [panel for panel in kept if panel.get("why", "chosen") == "chosen"]
 
 
 def _usual_seed(chosen: Mapping[str, Record]) -> int:

@@ -56,6 +56,19 @@ def test_the_matrices_do_not_depend_on_what_is_predicted_together(monkeypatch):
     assert np.array_equal(together.matrices, alone.matrices)
 
 
+def test_every_image_is_shown_with_its_prediction_and_truth():
+    seen = {}
+    predictor = Predictor(CPU, "fp32", multiple=16)
+    evaluate.evaluate(
+        RedTells(), SPLIT, predictor, 3, look=lambda *image: seen.update({image[0]: image[1:]})
+    )
+    assert sorted(seen) == sorted(SPLIT.names)
+    for name, (prediction, truth) in seen.items():
+        image, mask = read(name)
+        assert np.array_equal(truth, mask)
+        assert np.array_equal(prediction, image[..., 0] // 86)
+
+
 def test_predictions_are_made_in_evaluation_mode():
     model = nn.Sequential(RedTells(), nn.Dropout(0.9))
     found = evaluate.evaluate(model, SPLIT, Predictor(CPU, "fp32", multiple=16), 3)
@@ -125,5 +138,5 @@ def test_the_study_rewards_a_class_for_being_nowhere():
 
 @pytest.mark.parametrize(("count", "expected"), [(0, ()), (1, ("3",)), (2, ("1", "5")), (99, None)])
 def test_panels_are_spread_over_the_split(count, expected):
-    names = evaluate.panel_names(SPLIT, count)
+    names = evaluate.panel_names(SPLIT.names, count)
     assert names == (SPLIT.names if expected is None else expected)

@@ -135,6 +135,13 @@ def test_an_arm_that_cannot_be_is_named(changes, expected, tmp_path):
     assert expected in str(caught.value)
 
 
+def test_a_metric_that_the_dataset_lacks_is_refused(tmp_path, made_up_data):
+    with pytest.raises(UserError, match="small: metric: scenes has no v_rand"):
+        plan.plan(experiment(metric="v_rand"), tmp_path)
+    membranes = experiment(metric="v_rand", data={"name": "isbi2012"})
+    assert plan.plan(membranes, made_up_data)
+
+
 def test_an_exclusion_that_matches_nothing_is_a_mistake():
     described = experiment(
         design="one_at_a_time", exclude=[{"train.loss": "dice", "model.upsampling": "transposed"}]
