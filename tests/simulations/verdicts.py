@@ -1,0 +1,307 @@
+"""How often intervals cover, verdicts err and effects are seen, by simulating experiments.
+
+    python tests/simulations/verdicts.py [repetitions]
+
+Each repetition draws a score for every trial of a plan and sends them through the very code
+that reports use. Prints the table of docs/statistics.md; exits with 1 if a row that has a
+target misses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench import frame
+from bench.effects.comparisons import Comparison, compare
+from bench.effects.runs import Runs
+from bench.records import Store
+from bench.stats.families import dunnett_critical
+from bench.stats.sample import describe
+from bench.stats.verdicts import BETTER, EQUIVALENT, WORSE
+
+CUBE = {"a": ("a0", "a1"), "b": ("b0", "b1"), "c": ("c0", "c1")}
+THREE_BY_TWO = {"loss": ("ce", "dice", "dice+ce"), "upsampling": ("bilinear", "transposed")}
+FIVE = {"augmentation": ("none", "flip", "crop", "colour", "all")}
+MANY = 400_000  # experiments of which nothing but the largest t is wanted
+PAIR = {"loss": ("ce", "dice")}
+
+
+@dataclass(frozen=True)
+class World:
+    """What is true of an experiment; the unit is the standard deviation between runs.
+
+    Attributes:
+        factors: levels of each; the first ones are the baseline.
+        seeds: how many.
+        seed_sd: of what a seed does to all arms alike.
+        noisy: level → standard deviation of its runs, where it is not 1.
+        effect: level → what it adds.
+        level_sd: of what a seed does to all arms of a level, and not to the others.
+        missing: trials that do not finish, drawn at random.
+        delta: differences within ±δ do not matter.
+    """
+
+    factors: Mapping[str, tuple[str, ...]]
+    seeds: int = 3
+    seed_sd: float = 0.0
+    noisy: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    effect: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    level_sd: float = 0.0
+    missing: int = 0
+    delta: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: a share of repetitions, and between which values it should lie."""
+
+    what: str
+    world: str
+    share: float
+    repetitions: int
+    low: float = -1.0
+    high: float = 2.0
+
+    @property
+    def error(self) -> float:
+        """Standard error of the share."""
+        return math.sqrt(self.share * (1 - self.share) / self.repetitions)
+
+    @property
+    def missed(self) -> bool:
+        """Whether the target is missed by more than chance explains in some forty rows."""
+        return not self.low - 3 * self.error <= self.share <= self.high + 3 * self.error
+
+
+def experiments(
+    world: World, repetitions: int, generator: np.random.Generator
+) -> Iterator[tuple[Comparison, ...]]:
+    """Yield the comparisons of one simulated experiment after the other."""
+    results = _planned(tuple(world.factors.items()), world.seeds)
+    arms = list(results.arms)
+    levels = [list(results.arms[arm].values()) for arm in arms]
+    sd = np.array([math.prod(world.noisy.get(level, 1.0) for level in own) for own in levels])
+    shift = np.array([sum(world.effect.get(level, 0.0) for level in own) for own in levels])
+    for _ in range(repetitions):
+        scores = shift[:, None] + sd[:, None] * generator.standard_normal((len(arms), world.seeds))
+        scores += world.seed_sd * generator.standard_normal(world.seeds)
+        if world.level_sd:
+            names = sorted({level for own in levels for level in own})
+            drawn = world.level_sd * generator.standard_normal((len(names), world.seeds))
+            own = np.array([[name in arm for name in names] for arm in levels], dtype=float)
+            scores += own @ drawn
+        if world.missing:
+            lost = generator.choice(scores.size, world.missing, replace=False)
+            scores.flat[lost] = np.nan
+        runs = Runs(dict(zip(arms, scores, strict=True)), tuple(range(world.seeds)), world.missing)
+        yield compare(results, runs, delta=world.delta, higher_is_better=True)[1]
+
+
+def coverage(world: World, repetitions: int, generator: np.random.Generator) -> float:
+    """Return how often the interval of the first comparison holds the true difference."""
+    hits = 0
+    for comparisons in experiments(world, repetitions, generator):
+        contrast = comparisons[0].contrast
+        hits += contrast.low <= world.effect.get(comparisons[0].level, 0.0) <= contrast.high
+    return hits / repetitions
+
+
+def coverage_of_a_mean(seeds: int, repetitions: int, generator: np.random.Generator) -> float:
+    """Return how often the interval of an arm's mean holds the true one."""
+    samples = (describe(generator.standard_normal(seeds)) for _ in range(repetitions))
+    return sum(sample.low <= 0 <= sample.high for sample in samples) / repetitions
+
+
+def decided(
+    world: World, repetitions: int, generator: np.random.Generator, verdicts: Sequence[str]
+) -> float:
+    """Return how often any comparison gets one of some verdicts."""
+    found = (
+        any(one.verdict in verdicts for one in comparisons)
+        for comparisons in experiments(world, repetitions, generator)
+    )
+    return sum(found) / repetitions
+
+
+def dunnett_at_once(repetitions: int, generator: np.random.Generator) -> float:
+    """Return how often any of four differences from the first of five arms is decided."""
+    scores = generator.normal(size=(repetitions, 5, 3))
+    means = scores.mean(2)
+    expected = means[:, :, None] + scores.mean(1, keepdims=True) - means.mean(1)[:, None, None]
+    variance = ((scores - expected) ** 2).sum((1, 2)) / 8
+    t = (means[:, 1:] - means[:, :1]) / np.sqrt(variance * 2 / 3)[:, None]
+    return float((np.abs(t).max(1) > dunnett_critical(4, 8)).mean())
+
+
+def power(
+    world: World,
+    repetitions: int,
+    generator: np.random.Generator,
+    *,
+    estimated: bool = False,
+) -> float:
+    """Return how often the first comparison is seen if its effect is what is detectable.
+
+    What is printed as detectable is a multiple of the standard deviation that was estimated. The
+    effect is that multiple of the true one; or, where ``estimated``, what an earlier experiment
+    of the same design printed.
+    """
+    first = next(iter(experiments(world, 1, generator)))[0]
+    true_error = math.sqrt(2 / (first.cells * world.seeds))
+    effect = first.detectable / first.contrast.error * true_error
+    level, seen = first.level, 0
+    if not estimated:
+        there = dataclasses.replace(world, effect={level: effect})
+        for comparisons in experiments(there, repetitions, generator):
+            seen += comparisons[0].verdict == BETTER
+        return seen / repetitions
+    for earlier in experiments(world, repetitions, generator):
+        there = dataclasses.replace(world, effect={level: earlier[0].detectable})
+        seen += next(iter(experiments(there, 1, generator)))[0].verdict == BETTER
+    return seen / repetitions
+
+
+def rows(repetitions: int, generator: np.random.Generator) -> Iterator[Row]:
+    """Yield the table."""
+
+    def row(what: str, world: str, share: float, low: float = -1, high: float = 2) -> Row:
+        return Row(what, world, share, repetitions, low, high)
+
+    for seeds in (3, 4, 5, 8):
+        name, share = f"{seeds} seeds", coverage_of_a_mean(seeds, repetitions, generator)
+        yield row("interval of an arm's mean covers", name, share, 0.93, 0.97)
+    for seeds, (name, factors) in itertools.product((3, 4, 5, 8), NAMED.items()):
+        world = World(factors, seeds, seed_sd=1.0)
+        share = coverage(world, repetitions, generator)
+        yield row("interval of a difference covers", f"{name}, {seeds} seeds", share, 0.93, 0.97)
+
+    for name, world in NULL.items():
+        share = decided(world, repetitions, generator, [BETTER, WORSE])
+        yield row("any false better or worse", name, share, high=0.05)
+    share = dunnett_at_once(MANY, np.random.default_rng(1))
+    name = f"five arms, 3 seeds, {MANY:,} at once"
+    yield Row("any false better or worse", name, share, MANY, high=0.05)
+    for name, world in AT_THE_MARGIN.items():
+        share = decided(world, repetitions, generator, [EQUIVALENT])
+        yield row("any false equivalent", name, share, high=0.05)
+
+    for name, world in POWERFUL.items():
+        share = power(world, repetitions, generator)
+        yield row("detectable difference is seen", name, share, 0.78, 0.82)
+    for name in ("two arms, 3 seeds", "3 × 2, 3 seeds", "five arms, 3 seeds"):
+        share = power(POWERFUL[name], repetitions // 2, generator, estimated=True)
+        yield row("detectable by an earlier run is seen", name, share)
+
+    for name, world in VIOLATED.items():
+        share = decided(world, repetitions, generator, [BETTER, WORSE])
+        yield row("any false better or worse", name, share)
+        share = coverage(world, repetitions, generator)
+        yield row("interval of first difference covers", name, share)
+
+
+def main() -> int:
+    """Print the table; return 1 if a target is missed."""
+    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    missed = 0
+    write(
+        "| share of experiments in which … | design | share | target |\n| --- | --- | --: | --- |"
+    )
+    for row in rows(repetitions, np.random.default_rng(20260)):
+        low, high = max(row.low, 0.0), min(row.high, 1.0)
+        target = f"{100 * low:.0f}–{100 * high:.0f} %" if high - low < 1 else ""
+        missed += row.missed
+        flag = " **missed**" if row.missed else ""
+        write(f"| {row.what} | {row.world} | {100 * row.share:.1f} % | {target}{flag} |")
+    write(f"\n{repetitions:,} experiments a row; half as many of those by an earlier run.")
+    return int(missed > 0)
+
+
+def write(line: str) -> None:
+    """Print at once: rows take seconds each."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@functools.cache
+def _planned(factors: tuple[tuple[str, tuple[str, ...]], ...], seeds: int) -> frame.Results:
+    """Return the results of an experiment of which nothing was run."""
+    names = [name for name, _ in factors]
+    arms = [
+        dict(zip(names, levels, strict=True))
+        for levels in itertools.product(*(levels for _, levels in factors))
+    ]
+    trials = [
+        {"key": f"{number}-{seed}", "arm": arm, "label": " · ".join(arm.values()), "seed": seed}
+        for seed in range(seeds)
+        for number, arm in enumerate(arms)
+    ]
+    plan = {
+        "name": "simulated",
+        "measure": "accuracy",
+        "metric": "mean_iou",
+        "design": "full_factorial",
+        "factors": {name: list(levels) for name, levels in factors},
+        "baseline": {name: levels[0] for name, levels in factors},
+        "seeds": list(range(seeds)),
+        "trials": trials,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        store.write_plan(plan)
+        return frame.load(store)
+
+
+NAMED = {"two arms": PAIR, "3 × 2": THREE_BY_TWO}
+NULL = {
+    "3 × 2, 3 seeds": World(THREE_BY_TWO),
+    "3 × 2, 3 seeds that matter": World(THREE_BY_TWO, seed_sd=1.0),
+    "five arms, 3 seeds": World(FIVE),
+    "five arms, 3 seeds that matter": World(FIVE, seed_sd=1.0),
+    "3 × 2, 3 seeds, two trials lost": World(THREE_BY_TWO, seed_sd=1.0, missing=2),
+    "five arms, 3 seeds, one trial lost": World(FIVE, seed_sd=1.0, missing=1),
+}
+_OFF = 1.5  # sd: what is off by as much as δ must not be called equivalent
+AT_THE_MARGIN = {
+    "3 × 2, 5 seeds": World(
+        THREE_BY_TWO,
+        5,
+        effect={"dice": _OFF, "dice+ce": -_OFF, "transposed": _OFF},
+        delta=_OFF,
+    ),
+    "five arms, 8 seeds": World(
+        FIVE,
+        8,
+        effect={"flip": _OFF, "crop": -_OFF, "colour": _OFF, "all": -_OFF},
+        delta=_OFF,
+    ),
+}
+POWERFUL = {
+    "two arms, 3 seeds": World(PAIR),
+    "two arms, 5 seeds": World(PAIR, 5),
+    "3 × 2, 3 seeds": World(THREE_BY_TWO),
+    "3 × 2, 5 seeds": World(THREE_BY_TWO, 5),
+    "2 × 2 × 2, 3 seeds": World(CUBE),
+    "five arms, 3 seeds": World(FIVE),
+    "five arms, 5 seeds": World(FIVE, 5),
+}
+VIOLATED = {
+    "3 × 2, runs of one loss vary 3 times as much": World(THREE_BY_TWO, noisy={"dice": 3.0}),
+    "3 × 2, runs of the baseline's loss do": World(THREE_BY_TWO, noisy={"ce": 3.0}),
+    "five arms, runs of one vary 3 times as much": World(FIVE, noisy={"flip": 3.0}),
+    "five arms, runs of the baseline do": World(FIVE, noisy={"none": 3.0}),
+    "3 × 2, a seed moves each loss by 0.5 sd": World(THREE_BY_TWO, level_sd=0.5),
+    "3 × 2, a seed moves each loss by 1 sd": World(THREE_BY_TWO, level_sd=1.0),
+}
+
+if __name__ == "__main__":
+    raise SystemExit(main())
