@@ -55,12 +55,14 @@ def audit(dataset: Dataset, split_name: str, *, seed: int = 0) -> Audit:
 
 def table(predictors: Mapping[str, Evidence]) -> pd.DataFrame:
     """Return a column for each predictor, a row for each convention and of ``EXTRA_ROWS``."""
-    columns = {
-        name: {**scores(evidence), **{row: extra(evidence) for row, extra in EXTRA_ROWS.items()}}
-        for name, evidence in predictors.items()
-    }
+    columns = {name: column(evidence) for name, evidence in predictors.items()}
     rows = pd.Index([*CONVENTIONS, *EXTRA_ROWS], name="convention")
     return pd.DataFrame(columns, index=rows, columns=list(predictors), dtype="float64")
+
+
+def column(evidence: Evidence) -> dict[str, float]:
+    """Return the score by every convention, and those of ``EXTRA_ROWS``."""
+    return {**scores(evidence), **{row: extra(evidence) for row, extra in EXTRA_ROWS.items()}}
 
 
 def flags(scores: pd.DataFrame) -> tuple[Flag, ...]:

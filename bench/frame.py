@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.details import Counts, collector_paused, pack
 from bench.errors import UserError
 from bench.records import Record, Store
 
@@ -23,7 +24,7 @@ _EPOCH = ("key", "arm", "seed", "status", "epoch", "train_loss")
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """An experiment as it was planned, and as far as it was measured.
 
@@ -40,9 +41,12 @@ class Results:
             ``class`` and a column for each score that is given by class.
         history: a row for each epoch of each trial that has one: ``key``, ``arm``, ``seed``,
             ``status``, ``epoch``, ``train_loss`` and the scores of that epoch.
+        counts: key → confusion matrices of every image, for each finished trial that has them.
         scores: names of the scores of a whole trial, the experiment's own first.
         palette: class name → RGB, in the order in which the classes first occur.
         unplanned: number of records in the store that are not part of the plan.
+        damaged: a line for each stored file that cannot be used. A trial whose record is among
+            them counts as not run.
     """
 
     store: Store
@@ -52,9 +56,11 @@ class Results:
     trials: pd.DataFrame
     classes: pd.DataFrame
     history: pd.DataFrame
+    counts: Mapping[str, Counts]
     scores: tuple[str, ...]
     palette: Mapping[str, tuple[int, int, int]]
     unplanned: int
+    damaged: tuple[str, ...] = ()
 
     @property
     def metric(self) -> str:
@@ -115,31 +121,41 @@ class Results:
         return self.trials[self.trials["status"] == DONE]
 
 
+@collector_paused()
 def load(store: Store) -> Results:
     """Read a results folder.
 
     Raises:
-        UserError: if it holds no experiment, or a file of it is damaged.
+        UserError: if it holds no experiment, or its plan is damaged.
     """
     plan = store.read_plan()
     if plan is None:
         raise UserError(f"{store.folder}: holds no experiment (there is no plan.json)")
     stored, keys = store.keys(), {trial["key"] for trial in plan["trials"]}
-    records = {key: store.read(key) for key in sorted(keys & stored)}
+    records, damaged = store.intact(keys)
     arms = _arms(plan)
     labels = {signature: label for label, (signature, _) in arms.items()}
     heads: list[Row] = [
         {"key": trial["key"], "arm": labels[_signature(trial["arm"])], "seed": trial["seed"]}
         for trial in plan["trials"]
     ]
+    damaged += _without_damaged_pictures(store, heads, records)
     measured = [(head, records[head["key"]]) for head in heads if head["key"] in records]
     trials = [{**head, **_trial(records.get(head["key"]))} for head in heads]
     classes = [{**head, **row} for head, record in measured for row in _classes(record.result)]
-    history = [
-        {**head, "status": record.status, **_epoch(epoch)}
-        for head, record in measured
-        for epoch in store.details(record.key).get("history", ())
-    ]
+    history: list[Row] = []
+    counts = {}
+    for head, record in measured:
+        try:
+            details = store.details(record.key)  # by far the largest files, so read once
+        except UserError as error:
+            damaged.append(str(error))
+            continue
+        epochs = details.get("history", ())
+        history += ({**head, "status": record.status, **_epoch(epoch)} for epoch in epochs)
+        packed = pack(details, len(record.result.get("classes", ())))
+        if record.status == DONE and packed is not None:
+            counts[record.key] = packed
     return Results(
         store=store,
         plan=plan,
@@ -148,10 +164,48 @@ def load(store: Store) -> Results:
         trials=typed(trials, (*_TRIAL, plan["metric"])),
         classes=typed(classes, _CLASS),
         history=typed(history, _EPOCH),
+        counts=counts,
         scores=_scores(plan["metric"], records.values()),
         palette=_palette(record.result for _, record in measured),
         unplanned=len(stored - keys),
+        damaged=tuple(damaged),
     )
+
+
+def _without_damaged_pictures(
+    store: Store, heads: Sequence[Row], records: dict[str, Record]
+) -> list[str]:
+    """Take damaged pictures out of the records that a report shows pictures of; say which.
+
+    Of every arm these are the pictures of its first trial that has any.
+    """
+    found: dict[str, str] = {}
+    shown: set[str] = set()
+    for head in heads:
+        record = records.get(head["key"])
+        panels = record.result.get("panels") if record is not None else None
+        if record is None or not panels or head["arm"] in shown:
+            continue
+        kept = []
+        for panel in panels:
+            problems = _problems(store, panel)
+            found |= problems
+            if not problems:
+                kept.append(panel)
+        records[head["key"]] = replace(record, result={**record.result, "panels": kept})
+        if kept:
+            shown.add(head["arm"])
+    return list(found.values())
+
+
+def _problems(store: Store, panel: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for kind in ("image", "truth", "prediction"):
+        try:
+            store.blob(panel[kind])
+        except UserError as error:
+            found[panel[kind]] = str(error)
+    return found
 
 
 def study_history(results: Results) -> pd.DataFrame:

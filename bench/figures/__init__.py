@@ -12,18 +12,30 @@ from collections.abc import Callable, Mapping
 from matplotlib.figure import Figure
 
 from bench.figures.classes import classes
+from bench.figures.confusion import confusion
 from bench.figures.curves import curves
 from bench.figures.dots import arms, factors
+from bench.figures.effects import draw as effects
+from bench.figures.front import front
+from bench.figures.interactions import interactions
 from bench.figures.panels import panels
+from bench.figures.speed import limits, memory, throughput
 from bench.figures.study import study
 from bench.frame import Results
 
 # File name → function, in the order of the report.
 FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
+    "effects": effects,
     "factors": factors,
     "arms": arms,
+    "interactions": interactions,
     "study": study,
+    "throughput": throughput,
+    "limits": limits,
+    "memory": memory,
+    "front": front,
     "curves": curves,
     "classes": classes,
+    "confusion": confusion,
     "panels": panels,
 }

@@ -28,7 +28,7 @@ from bench.frame import DONE, Results, spoken
 
 @styled
 def curves(results: Results) -> Figure | None:
-    """Draw score and training loss over the epochs: every seed thin, the mean of an arm thick."""
+    """Draw score and training loss over the epochs: seeds thin and as a band, their mean thick."""
     history, metric = results.history, results.metric
     if history.empty or metric not in history:
         return None
@@ -61,8 +61,8 @@ def curves(results: Results) -> Figure | None:
         )
     figure.set_label(
         "Learning curves. Thin lines are single seeds, thick ones the mean over the seeds that "
-        "finished; a cross ends a trial that did not. Losses of different kinds have no common "
-        "scale."
+        "finished, bands reach from the lowest of these to the highest; a cross ends a trial that "
+        "did not. Losses of different kinds have no common scale."
         + " Each row picks out some arms; grey lines are the means of the others."
         * (len(chunks) > 1)
         + left_out(results, labels)
@@ -78,9 +78,10 @@ def _split(results: Results) -> str:
 
 
 def _means(samples: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Return arm, epoch and mean over its finished seeds, at epochs where each has a value."""
+    """Return arm, epoch, and mean, least and most of its finished seeds where each has a value."""
     done = samples[samples["status"] == DONE]
-    means = done.groupby(["arm", "epoch"])[value].agg(["mean", "count"]).reset_index()
+    values = done.groupby(["arm", "epoch"])[value]
+    means = values.agg(["mean", "min", "max", "count"]).reset_index()
     seeds = done.groupby("arm")["seed"].nunique()
     complete = means[means["count"] == means["arm"].map(seeds)]
     return complete.rename(columns={"mean": value})
@@ -90,8 +91,13 @@ def _curve(
     axes: Axes, samples: pd.DataFrame, means: pd.DataFrame, value: str, style: ArmStyle
 ) -> None:
     """Draw one arm."""
-    _lines(axes, samples, value, by="seed", color=style.colour, lw=0.8, alpha=0.45)
+    _lines(axes, samples, value, by="seed", color=style.colour, lw=0.6, alpha=0.4)
     mean = means[means["arm"] == samples["arm"].iloc[0]]
+    if (mean["count"] > 1).any():
+        epochs = mean["epoch"].to_numpy("float64")
+        axes.fill_between(
+            epochs, mean["min"], mean["max"], color=style.colour, alpha=0.14, lw=0, zorder=1
+        )
     axes.plot(
         mean["epoch"].to_numpy("float64"),
         mean[value],

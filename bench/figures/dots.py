@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bench.figures.style import (
     HUES,
     INK,
     MOST_ARMS,
+    PAPER,
+    RULE,
     SMALL,
     WIDTH,
     ArmStyle,
@@ -52,10 +55,11 @@ def factors(results: Results) -> Figure | None:
         styles = arm_styles(results.arms)
         handles = [handle(label, styles[label], line=False) for label in named]
         figure.legend(handles=handles, loc="outside lower left", ncols=columns, fontsize=SMALL)
+    coloured = len(results.arms) <= MOST_ARMS
     figure.set_label(
         "Every trial by factor. A dot is one trained network, a bar the mean of its row"
         + _baseline_words(results)
-        + (" Colours as in the figure by arm." * (len(shown) > 1 and not named))
+        + (" Colours as in the figure by arm." * (coloured and len(shown) > 1 and not named))
     )
     return figure
 
@@ -92,15 +96,22 @@ def _strip(
     styles = arm_styles(results.arms)
     for y, (name, labels) in enumerate(rows.items()):
         lane = 0.66 / max(1, len(labels))  # height of what belongs to one arm
-        for i, label in enumerate(labels):
-            middle = y + lane * (i + 0.5 - len(labels) / 2)
-            _dots(axes, groups[label][results.metric].dropna(), middle, lane, styles[label])
+        middles = [y + lane * (i + 0.5 - len(labels) / 2) for i in range(len(labels))]
+        dots = [
+            _dots(groups[label][results.metric].dropna(), middle, lane)
+            for label, middle in zip(labels, middles, strict=True)
+        ]
+        if len(labels) > MOST_ARMS:  # more than colours could tell apart
+            _plot(axes, np.concatenate(dots, axis=1), ArmStyle(RULE, "o", "solid"), size=3.5)
+        else:
+            for label, places in zip(labels, dots, strict=True):
+                _plot(axes, places, styles[label], size=6)
         trials = results.trials[results.trials["arm"].isin(labels)]
         values = trials[results.metric].dropna()
         if len(values):
             axes.plot([values.mean()] * 2, [y - 0.36, y + 0.36], color=INK, lw=2.2, zorder=3)
         if len(values) and name == baseline:
-            axes.axvline(values.mean(), color="#777777", lw=1.0, linestyle=(0, (4, 3)), zorder=1)
+            axes.axvline(values.mean(), color=RULE, lw=1.0, linestyle=(0, (4, 3)), zorder=1)
         without = int((trials["status"] != DONE).sum())
         note = f"n = {len(values)}" + (f", {without} without result" if without else "")
         axes.annotate(
@@ -119,19 +130,21 @@ def _strip(
     axes.grid(visible=False, axis="y")
 
 
-def _dots(
-    axes: Axes, values: pd.Series[float], middle: float, height: float, style: ArmStyle
-) -> None:
-    """Draw the seeds of an arm, one below the other, so that equal ones do not hide each other."""
+def _dots(values: pd.Series[float], middle: float, height: float) -> NDArray[np.float64]:
+    """Return (2, n) places of an arm's seeds, one below the other so that none hides another."""
+    down = middle + 0.4 * height * np.linspace(-1, 1, len(values) + 2)[1:-1]
+    return np.stack([values.to_numpy("float64"), down])
+
+
+def _plot(axes: Axes, places: NDArray[np.float64], style: ArmStyle, *, size: float) -> None:
     axes.plot(
-        values,
-        middle + 0.4 * height * np.linspace(-1, 1, len(values) + 2)[1:-1],
+        *places,
         linestyle="none",
         marker=style.marker,
         color=style.colour,
-        markeredgecolor="white",
+        markeredgecolor=PAPER,
         markeredgewidth=0.5,
-        markersize=6,
+        markersize=size,
         zorder=4,
     )
 

@@ -11,26 +11,27 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bench.figures.style import FAINT, HUES, MOST_ARMS, SMALL, WIDTH, left_out, styled, wrapped
+from bench.figures.style import FAINT, HUES, SMALL, WIDTH, left_out, styled, wrapped
 from bench.frame import Results, study_history
 
-_COLUMNS = 3
+_COLUMNS, _MOST_ARMS = 3, 18
 _STUDY, _TRUE = HUES[1], HUES[0]
 
 
 @styled
 def study(results: Results) -> Figure | None:
-    """Draw both scores of each arm, means over its seeds; None if the study's was not taken."""
+    """Draw both scores of each arm, every run and the mean; None if the study's was not taken."""
     history = study_history(results)
     if history.empty:
         return None
-    labels = [label for label in results.arms if label in set(history["arm"])][:MOST_ARMS]
+    measured = set(history["arm"])
+    labels = [label for label in results.arms if label in measured][:_MOST_ARMS]
     rows = math.ceil(len(labels) / _COLUMNS)
     columns = min(len(labels), _COLUMNS)
     figure = Figure(figsize=(WIDTH, 2.6 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes, label in zip(grid.flat, labels, strict=False):
-        _arm(axes, label, history[history["arm"] == label].groupby("epoch").mean(numeric_only=True))
+        _arm(axes, label, history[history["arm"] == label])
     for axes in grid.flat[len(labels) :]:
         axes.set_visible(False)
     for axes in grid[-1]:
@@ -45,15 +46,19 @@ def study(results: Results) -> Figure | None:
         ncols=3,
     )
     figure.set_label(
-        "The study's score and the true one. Means over the seeds of an arm. The shaded part is "
-        "what classes earn that neither occur in a batch nor get any probability in it."
-        + left_out(results, labels)
+        "The study's score and the true one. Thick lines are means over the seeds of an arm, thin "
+        "ones its runs. The shaded part of the mean is what classes earn that neither occur in a "
+        "batch nor get any probability in it." + left_out(results, labels)
     )
     return figure
 
 
-def _arm(axes: Axes, label: str, means: pd.DataFrame) -> None:
+def _arm(axes: Axes, label: str, history: pd.DataFrame) -> None:
+    means = history.groupby("epoch").mean(numeric_only=True)
     epochs = means.index.to_numpy("float64")
+    for _, run in history.groupby("seed"):
+        axes.plot(run["epoch"], run["study_iou"], color=_STUDY, lw=0.8, alpha=0.6)
+        axes.plot(run["epoch"], run["mean_iou"], color=_TRUE, lw=0.8, alpha=0.6)
     axes.fill_between(epochs, 0, means["study_iou_absent"].to_numpy("float64"), color=FAINT, lw=0)
     axes.plot(epochs, means["study_iou"], color=_STUDY, lw=2)
     axes.plot(epochs, means["mean_iou"], color=_TRUE, lw=2, linestyle="dashed")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import pandas as pd
 from bench import audit
 from bench.canaries import CANARIES, PERFECT, from_counts, most_frequent
 from bench.conventions import CONVENTIONS
-from bench.evidence import Evidence, from_json
-from bench.frame import DONE, Results
+from bench.evidence import Evidence
+from bench.frame import Results
 from bench.report.views import Table
 
 
@@ -37,18 +38,20 @@ class Section:
 
 @dataclass(frozen=True)
 class _Trials:
-    """The finished trials that share a truth, by arm, and what their canaries are made of."""
+    """The finished trials that share a truth: what canaries are made of, and scores by arm."""
 
     classes: tuple[str, ...]
     training_pixels: tuple[int, ...]
-    evidence: dict[str, list[Evidence]]
+    first: Evidence
+    scores: dict[str, list[dict[str, float]]]
 
 
+@lru_cache(maxsize=1)  # every format asks for it
 def sections(results: Results) -> tuple[Section, ...]:
     """Return an audit for each set of pixels that arms were evaluated on; none without sums.
 
-    Read from the details of each finished trial: ``confusion``, ``soft`` and
-    ``train_pixels``, the number of training pixels of each class.
+    Made from the counts of each finished trial that has the soft sums and the number of
+    training pixels too.
     """
     return tuple(_section(results, group) for group in _groups(results))
 
@@ -64,29 +67,26 @@ def definitions() -> Table:
 
 def _groups(results: Results) -> list[_Trials]:
     groups: dict[Any, _Trials] = {}
-    for arm, key in results.trials.loc[results.trials["status"] == DONE, ["arm", "key"]].to_numpy():
-        details = results.store.details(key)
-        if "soft" not in details or "train_pixels" not in details:
+    for arm, key in results.done[["arm", "key"]].to_numpy():
+        counts = results.counts.get(key)
+        if counts is None or counts.soft is None or counts.train_pixels is None:
             continue
-        evidence = from_json(details["confusion"], details["soft"])
+        evidence = counts.evidence()
         classes = tuple(results.records[key].result["classes"])
-        pixels = tuple(details["train_pixels"])
-        same = classes, pixels, evidence.names, evidence.truth.tobytes()
-        group = groups.setdefault(same, _Trials(classes, pixels, {}))
-        group.evidence.setdefault(arm, []).append(evidence)
+        same = classes, counts.train_pixels, evidence.names, evidence.truth.tobytes()
+        group = groups.setdefault(same, _Trials(classes, counts.train_pixels, evidence, {}))
+        group.scores.setdefault(arm, []).append(audit.column(evidence))
     return list(groups.values())
 
 
 def _section(results: Results, trials: _Trials) -> Section:
-    first = next(iter(trials.evidence.values()))[0]
+    first = trials.first
     pixels = np.array(trials.training_pixels, dtype=np.int64)
     known = from_counts(
         first.names, first.truth.astype(np.int64), pixels, batch_size=first.batch_size
     )
     canaries = audit.table(known)
-    arms = pd.DataFrame(
-        {arm: _mean_over_runs(evidence) for arm, evidence in trials.evidence.items()}
-    )
+    arms = pd.DataFrame({arm: pd.DataFrame(runs).mean() for arm, runs in trials.scores.items()})
     flags = tuple(flag.text for flag in audit.flags(canaries))
     sentences = (
         f"The same predictions of {len(first.names)} images, scored by each convention.",
@@ -100,11 +100,6 @@ def _section(results: Results, trials: _Trials) -> Section:
     ordered = [arm for arm in results.arms if arm in arms]
     table = _table(pd.concat([canaries, arms[ordered]], axis=1))
     return Section(tuple(ordered), sentences, flags, table)
-
-
-def _mean_over_runs(runs: list[Evidence]) -> Mapping[Any, float]:
-    scores = audit.table({str(number): evidence for number, evidence in enumerate(runs)})
-    return dict(scores.mean(axis=1))
 
 
 def _about_canaries(frequent: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from bench.frame import Results
 from bench.report import audit, sentences, views
+from bench.report.cells import MOST_ROWS, first_rows
 from bench.report.views import Table
 
 # Escaped wherever they stand; an underscore only where it could open or close emphasis, so
@@ -34,7 +35,7 @@ def render(results: Results, figures: Mapping[str, str]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"table": table, "code": code}
+    environment.filters |= {"table": table, "code": code, "first_rows": first_rows}
     return environment.get_template("report.md.j2").render(
         results=results,
         plan=results.plan,
@@ -42,6 +43,7 @@ def render(results: Results, figures: Mapping[str, str]) -> str:
         show=views,
         audit=audit,
         figures=figures,
+        most_rows=MOST_ROWS,
     )
 
 

@@ -5,8 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import pandas as pd
+
 from bench import tables
 from bench.frame import DONE, Results, spoken, study_history
+from bench.report.answers import (
+    answer,
+    reading_anova,
+    reading_effects,
+    reading_images,
+    reading_interactions,
+)
+
+_MOST_NAMED = 5  # files or trials that a warning names
+
+__all__ = [
+    "answer",
+    "design",
+    "duration",
+    "question",
+    "reading",
+    "reading_anova",
+    "reading_effects",
+    "reading_images",
+    "reading_interactions",
+    "reading_levels",
+    "riddle",
+    "unplanned",
+    "warnings",
+]
 
 
 def question(results: Results) -> str:
@@ -17,11 +44,38 @@ def question(results: Results) -> str:
 def warnings(results: Results) -> list[str]:
     """Return what a reader has to know before any number, most important first."""
     return [
+        *_damaged(results),
         *_missing_trials(results),
+        *_stale(results),
         *_unbalanced(results),
         *_different_classes(results),
         *_mixed(results),
     ]
+
+
+def _damaged(results: Results) -> Iterator[str]:
+    """Name files that cannot be used."""
+    for line in results.damaged[:_MOST_NAMED]:
+        yield f"{line}. The next run measures again what is missing."
+    more = len(results.damaged) - _MOST_NAMED
+    if more > 0:
+        yield f"{_count(more, 'more file')} cannot be used either."
+
+
+def _stale(results: Results) -> Iterator[str]:
+    """Say which trials were measured by another version and taken as they are."""
+    by_difference: dict[str, list[str]] = {}
+    for trial in results.plan["trials"]:
+        if trial.get("stale"):
+            which = f"{trial['label']} (seed {trial['seed']})"
+            by_difference.setdefault(" and ".join(trial["stale"]), []).append(which)
+    for differs, trials in by_difference.items():
+        named = ", ".join(trials[:_MOST_NAMED])
+        more = f" and {len(trials) - _MOST_NAMED} more" if len(trials) > _MOST_NAMED else ""
+        yield (
+            f"{len(trials)} of {_count(len(results.trials), 'trial')} were measured with other "
+            f"{differs} and taken as they are (--accept-stale): {named}{more}."
+        )
 
 
 def design(results: Results) -> list[str]:
@@ -50,6 +104,7 @@ def design(results: Results) -> list[str]:
         size,
         f"Baseline: {baseline}." if baseline else "No baseline was declared.",
         *_scored_on(results),
+        *_notes(results),
     ]
 
 
@@ -67,20 +122,17 @@ def reading(results: Results) -> str:
         )
     return (
         f"{_sentence(spoken(results.metric))} is given as mean ± standard deviation over n "
-        "training runs that differ in their seed alone. The standard deviation of few runs is a "
-        "rough figure itself: a difference of that size decides nothing."
+        "training runs that differ in their seed alone; the 95 % interval is of the mean of such "
+        "runs. Whether arms differ is not read from overlapping intervals but from the comparisons "
+        "with the baseline, which are paired by seed."
     )
 
 
 def reading_levels(results: Results) -> str:
     """Return how to read the table of factor levels."""
-    if results.plan["design"] == "one_at_a_time":
-        return "Each row is one arm: all other factors are at the baseline."
-    if len(results.factors) == 1:
-        return "With one factor, each row is one arm."
     return (
-        "Each row takes in all trials of the level, whatever the other factors are, so its "
-        "standard deviation holds their effects besides that of the seed."
+        "Each row takes in all arms that have the level. Its mean ± standard deviation is over "
+        "seeds, each counting with its mean over these arms; n is the number of training runs."
     )
 
 
@@ -100,7 +152,7 @@ def riddle(results: Results) -> list[str]:
         )
         said.append(
             f"{label}: the study's score is {score:.3f}, of which {absent:.3f} comes from classes "
-            f"that a batch does not hold; the true mean IoU is {true:.3f}."
+            f"that a batch does not hold; the true mean IoU is {true:.3f}." + _collapsed(last)
         )
     said.append(
         "The study's score is soft: (I + s) / (P + T - I + s) for each class of each batch, where "
@@ -130,6 +182,21 @@ def duration(results: Results) -> str:
     return f"The measured trials took {took} together."
 
 
+def _collapsed(runs: pd.DataFrame) -> str:
+    """Tell apart the runs that live on absent classes, where only some of an arm do."""
+    fallen = runs[runs["study_iou_absent"] > runs["study_iou"] / 2]
+    if len(fallen) in (0, len(runs)):
+        return ""
+    study, true = (
+        f"{fallen[name].min():.3f}" + f" to {fallen[name].max():.3f}" * (len(fallen) > 1)
+        for name in ("study_iou", "mean_iou")
+    )
+    return (
+        f" In {len(fallen)} of its {len(runs)} runs most of the score comes from there: these "
+        f"score {study} by the study, and {true} truly."
+    )
+
+
 def _missing_trials(results: Results) -> Iterator[str]:
     without = results.trials[results.trials["status"] != DONE]
     if len(without):
@@ -137,7 +204,7 @@ def _missing_trials(results: Results) -> Iterator[str]:
             f"{n} {status}" for status, n in without["status"].value_counts(sort=False).items()
         )
         yield (
-            f"{len(without)} of {_count(len(results.trials), 'trial')} "
+            f"The grid is incomplete: {len(without)} of {_count(len(results.trials), 'trial')} "
             f"{'has' if len(without) == 1 else 'have'} no result: {states}. "
             "Each is named under “Trials without a result”."
         )
@@ -148,7 +215,8 @@ def _unbalanced(results: Results) -> Iterator[str]:
     if names:
         yield (
             f"The levels of {', '.join(names)} do not all have results under the same other "
-            "settings and seeds, so their means differ by more than the level."
+            "settings and seeds, so their means differ by more than the level; comparisons with "
+            "the baseline use what can be matched."
         )
 
 
@@ -193,6 +261,12 @@ def _scored_on(results: Results) -> Iterator[str]:
             "The weights are those of the epoch that scored best on val, the same split, so the "
             "scores flatter every arm a little."
         )
+
+
+def _notes(results: Results) -> Iterator[str]:
+    """Yield what datasets have to say about scores on them."""
+    notes = (record.result.get("note") for record in results.records.values())
+    yield from dict.fromkeys(str(note) for note in notes if note)
 
 
 def _sentence(text: str) -> str:

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from bench import tables
 from bench.frame import DONE, Results, spoken, text
+from bench.report.cells import (
+    Table,
+    between,
+    number,
+    seconds,
+    span,
+    spread,
+    table,
+    whole,
+)
+from bench.report.effect_views import anova_table, effect_table, image_table, interaction_table
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table of plain text, not yet escaped for any format; the first column names the row."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+__all__ = [
+    "Table",
+    "anova_table",
+    "arm_table",
+    "class_table",
+    "dropped_table",
+    "effect_table",
+    "image_table",
+    "interaction_table",
+    "level_table",
+    "missing_table",
+    "origin_table",
+    "settings_table",
+    "trial_table",
+]
 
 
 def arm_table(results: Results) -> Table:
@@ -33,40 +51,45 @@ def arm_table(results: Results) -> Table:
         rows.append(
             (
                 row["arm"] + " (baseline)" * row["baseline"],
-                _spread(row[f"{results.metric}_mean"], row[f"{results.metric}_sd"]),
+                spread(row[f"{results.metric}_mean"], row[f"{results.metric}_sd"]),
                 str(row["n"]),
-                _range(row["classes_averaged_min"], row["classes_averaged_max"]),
-                *(_spread(row[f"{name}_mean"], row[f"{name}_sd"]) for name in extra),
-                _whole(row["parameters"]),
-                _seconds(row["seconds_mean"]),
+                between(row["low"], row["high"]),
+                span(row["classes_averaged_min"], row["classes_averaged_max"]),
+                *(spread(row[f"{name}_mean"], row[f"{name}_sd"]) for name in extra),
+                whole(row["parameters"]),
+                seconds(row["seconds_mean"]),
                 row["without_result"],
             )
         )
-    return _table(
+    return table(
         [
-            *("arm", spoken(results.metric), "n", "classes averaged"),
+            *("arm", spoken(results.metric), "n", "95 % interval", "classes averaged"),
             *map(spoken, extra),
             *("parameters", "seconds", "without result"),
         ],
         rows,
-        drop_empty="without result",
+        drop_empty=["without result"],
     )
 
 
 def level_table(results: Results) -> Table:
-    """Return a row for each level of each factor."""
+    """Return a row for each level of each factor; no rows where each level is one arm."""
+    frame = tables.levels(results)
     rows = [
         (
             row["factor"],
             row["level"] + " (baseline)" * row["baseline"],
-            _spread(row["mean"], row["sd"]),
+            spread(row["seed_mean"], row["seed_sd"]),
+            whole(row["df"]),
+            between(row["low"], row["high"]),
             str(row["n"]),
-            _shortened(row["without_result"].split(", ")),
+            _named(row["without_result"].split(", ")),
         )
-        for row in _rows(tables.levels(results))
+        for row in _rows(frame)
+        if frame["arms"].max() > 1
     ]
-    columns = ["factor", "level", spoken(results.metric), "n", "without result"]
-    return _table(columns, rows, drop_empty="without result")
+    columns = [*("factor", "level", spoken(results.metric), "df", "95 % interval", "n")]
+    return table([*columns, "without result"], rows, drop_empty=["without result"])
 
 
 def trial_table(results: Results) -> Table:
@@ -79,14 +102,14 @@ def trial_table(results: Results) -> Table:
             row["arm"],
             str(row["seed"]),
             row["status"],
-            *(_number(row[name]) for name in scores),
-            _whole(row["classes_averaged"]),
-            _whole(row["chosen_epoch"]),
-            _seconds(row["seconds"]),
+            *(number(row[name]) for name in scores),
+            whole(row["classes_averaged"]),
+            whole(row["chosen_epoch"]),
+            seconds(row["seconds"]),
         )
         for row in _by_arm(results, frame)
     ]
-    return _table(map(spoken, columns), rows)
+    return table(map(spoken, columns), rows)
 
 
 def missing_table(results: Results) -> Table:
@@ -101,7 +124,7 @@ def missing_table(results: Results) -> Table:
         )
         for row in _by_arm(results, frame)
     ]
-    return _table(["arm", "seed", "status", "reason"], rows)
+    return table(["arm", "seed", "status", "reason"], rows)
 
 
 def class_table(results: Results) -> Table:
@@ -115,18 +138,18 @@ def class_table(results: Results) -> Table:
         down, across = across, down
     else:
         means = means.T
-    rows = [(name, *map(_number, row)) for name, row in zip(down, means.tolist(), strict=True)]
-    return _table(["", *across], rows)
+    rows = [(name, *map(number, row)) for name, row in zip(down, means.tolist(), strict=True)]
+    return table(["", *across], rows)
 
 
 def dropped_table(results: Results) -> Table:
     """Return how many images each arm trained on, and left out, where any did."""
     rows = [
-        (row["arm"], _whole(row["train_images"]), _whole(row["dropped_images"]))
+        (row["arm"], whole(row["train_images"]), whole(row["dropped_images"]))
         for row in _rows(tables.arms(results))
     ]
     left_out = any(row[2] not in ("0", "–") for row in rows)
-    return _table(["arm", "trained on", "left out"], rows if left_out else [])
+    return table(["arm", "trained on", "left out"], rows if left_out else [])
 
 
 def origin_table(results: Results) -> Table:
@@ -146,7 +169,7 @@ def origin_table(results: Results) -> Table:
         )
         for name, values in collected.items()
     ]
-    return _table(["", "value"], rows)
+    return table(["", "value"], rows)
 
 
 def settings_table(results: Results) -> Table:
@@ -155,19 +178,12 @@ def settings_table(results: Results) -> Table:
     for record in results.records.values():
         own = dict(_flat(record.settings))
         shared = own if shared is None else dict(shared.items() & own.items())
-    return _table(["setting", "value"], sorted((shared or {}).items()))
+    return table(["setting", "value"], sorted((shared or {}).items()))
 
 
-def _table(
-    columns: Iterable[str], rows: Iterable[tuple[str, ...]], *, drop_empty: str | None = None
-) -> Table:
-    """Build a table, without the column ``drop_empty`` where all of it is empty."""
-    names, cells = list(columns), [list(row) for row in rows]
-    if drop_empty is not None and not any(row[names.index(drop_empty)] for row in cells):
-        at = names.index(drop_empty)
-        names = names[:at] + names[at + 1 :]
-        cells = [row[:at] + row[at + 1 :] for row in cells]
-    return Table(tuple(names), tuple(map(tuple, cells)))
+def _named(trials: list[str]) -> str:
+    """Return trials by name, or how many there are where that would be long."""
+    return ", ".join(trials) if len(trials) < 4 else f"{len(trials)} trials"
 
 
 def _by_arm(results: Results, frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -186,28 +202,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield from _flat(value, f"{prefix}{name}.")
         elif value is not None:
             yield prefix + name, text(value)
-
-
-def _number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.3f}"
-
-
-def _spread(mean: float, sd: float) -> str:
-    return _number(mean) if pd.isna(sd) else f"{_number(mean)} ± {_number(sd)}"
-
-
-def _whole(value: Any) -> str:
-    return "–" if pd.isna(value) else f"{int(value):,}"
-
-
-def _range(low: Any, high: Any) -> str:
-    return _whole(low) if pd.isna(low) or low == high else f"{_whole(low)}–{_whole(high)}"
-
-
-def _seconds(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def _shortened(names: list[str], most: int = 4) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bench.evidence import Evidence, confusion_json, soft_json
 from bench.records import Record, Store
 
 # fmt: off
@@ -38,6 +39,8 @@ EXAMPLES = {
         "include": ({"model.name": "smp_unet"},),
         "classes": 21,
         "images": 4,
+        "counted": 5,
+        "ranked": 2,
         "failures": {(1, 2): "oom", (2, 0): "diverged", **{(3, s): "not run" for s in range(3)}},
         "dropped": {4: 7},
     },
@@ -49,6 +52,14 @@ EXAMPLES = {
         "images": 1,
     },
     "one at a time": {"factors": SIX, "design": "one_at_a_time"},
+    "a margin": {
+        "factors": {"train.loss": ["ce", "dice", "dice+ce"]},
+        "equivalence": 0.02,
+        # dice is never more than 0.1 points away, and dice+ce not at all.
+        "values": {
+            (a, s): 0.5 + 0.01 * s + (a == 1) * 0.001 * (s - 1) for a in range(3) for s in range(3)
+        },
+    },
     "no baseline": {"baseline": {}},
     "nothing run": {"failures": {(a, s): "not run" for a in range(2) for s in range(3)}},
     "all failed": {"failures": {(a, s): "failed" for a in range(2) for s in range(3)}},
@@ -68,10 +79,15 @@ EXAMPLES = {
 def make_store(tmp_path):
     """Return a function that writes a store into this test's own folder."""
 
-    def make(**options):
-        return quickly_built(tmp_path / "results" / "experiment", **options)
+    def make(folder="results/experiment", **options):
+        return quickly_built(tmp_path / folder, **options)
 
     return make
+
+
+@pytest.fixture(name="made_up_counts")
+def _made_up_counts():
+    return made_up_counts
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +133,9 @@ def build_store(
     history=True,
     dropped=None,
     rename=None,
+    counted=0,
+    ranked=0,
+    equivalence=None,
 ):
     """Write a results folder.
 
@@ -126,6 +145,9 @@ def build_store(
         values: (arm number, seed) → mean IoU, in place of a made-up one.
         dropped: arm number → number of images left out of training.
         rename: class name → another one.
+        equivalence: the plan's δ; a plan of an older version has no such key.
+        counted: of how many images the counts are stored that the audit needs; 0 for next to none.
+        ranked: of how many more images a trial keeps pictures, its worst first.
     """
     factors = LOSS if factors is None else factors
     if baseline is None:
@@ -151,6 +173,7 @@ def build_store(
             "design": design,
             "factors": factors,
             "baseline": baseline,
+            **({"equivalence": equivalence} if equivalence else {}),
             "seeds": list(seeds),
             "command": f"python -m bench run experiments/{name}.yaml",
             "trials": trials,
@@ -169,6 +192,11 @@ def build_store(
         result = {}
         if status == "done":
             result = _result(store, names, value, rng, images, (dropped or {}).get(number, 0))
+            result["panels"] += [
+                _panel(store, images + i, len(names), value)
+                | {"why": ("worst", "best")[i % 2], "iou": 0.1 + 0.8 * (i % 2)}
+                for i in range(ranked)
+            ]
         rows = _history(value, epochs, rng) if history else []
         if status != "done":
             rows = rows[: epochs // 2]
@@ -199,9 +227,34 @@ def build_store(
                 seconds=10.0 + number + seed / 4,
                 result=result,
             ),
-            {"history": rows, "confusion": {"images": ["a"], "entries": [[[0, 0, 5]]]}},
+            {"history": rows, **made_up_counts(classes, counted, value, rng)},
         )
     return store
+
+
+def made_up_counts(classes, images, value, rng):
+    """Return what details hold of the predictions of some images: about `value` of them right."""
+    if not images:
+        return {"confusion": {"images": ["a"], "entries": [[[0, 0, 5]]]}}
+    matrices = np.zeros((images, classes, classes), np.int64)
+    for number, matrix in enumerate(matrices):
+        truth = np.random.default_rng(number)  # the same whatever is predicted
+        present = truth.permutation(classes)[: min(classes, 4)]
+        for label, pixels in zip(present, truth.integers(500, 9000, len(present)), strict=True):
+            matrix[label] = rng.multinomial(
+                int(pixels * (1 - value)), rng.dirichlet(np.full(classes, 0.2))
+            )
+            matrix[label, label] += pixels - matrix[label].sum()
+    truth = matrices.sum(2).astype(float)
+    mass = 0.9 * matrices.sum(1) + 0.1 * truth.sum(1, keepdims=True) / classes
+    hits = np.minimum(0.9 * np.diagonal(matrices, axis1=1, axis2=2), mass)
+    names = tuple(f"{number + 1}_{number + 20}_s" for number in range(images))
+    found = Evidence(names, matrices, hits, mass, truth)
+    return {
+        "confusion": confusion_json(found),
+        "soft": soft_json(found),
+        "train_pixels": (1000 * np.arange(classes, 0, -1)).tolist(),
+    }
 
 
 def _arms(factors, baseline, design):

@@ -11,10 +11,14 @@ from matplotlib.text import Text
 from skimage.color import rgb2lab
 
 from bench import frame
+from bench.effects import cell_means, effects
 from bench.errors import UserError
 from bench.figures import FIGURES
 from bench.figures.pictures import VOID_STRIPES, paint, read_image, read_labels
 from bench.figures.style import HUES, arm_styles, encode, one_line, text_width, wrapped
+
+
+OF_SPEED = {"throughput", "limits", "memory", "front"}  # tested in test_speed_figures.py
 
 
 def draw(name, store):
@@ -66,7 +70,7 @@ def test_every_figure_of_every_store_has_a_caption_and_legible_labels(every_stor
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in OF_SPEED])
 def test_the_same_store_gives_the_same_bytes(example, name, suffix):
     store = example("four arms")
     first = encode(draw(name, store), suffix)
@@ -80,7 +84,9 @@ def test_the_study_figure_holds_both_scores_and_the_shaded_part(example):
     drawn = [axes for axes in figure.axes if axes.get_visible()]
     titles = [" ".join(axes.get_title(loc="left").split()) for axes in drawn]
     assert titles == list(frame.load(example("four arms")).arms)
-    study_line, true_line = drawn[0].get_lines()
+    *runs, study_line, true_line = drawn[0].get_lines()
+    assert len(runs) == 2  # of the one seed, the same again
+    assert runs[1].get_ydata() == pytest.approx(true_line.get_ydata())
     assert study_line.get_ydata()[-1] == pytest.approx(0.8)
     assert study_line.get_ydata()[0] == pytest.approx(0.1)
     assert 0 < true_line.get_ydata()[-1] < 1
@@ -171,6 +177,60 @@ def test_dots_are_the_stored_scores_and_the_bar_their_mean(make_store):
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["ce (baseline)", "dice"]
 
 
+def test_effects_show_difference_interval_and_verdict(example):
+    store = example("seven arms")
+    results = frame.load(store)
+    found, axes = effects(results), draw("effects", store).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [
+        "train.loss against ce", "dice", "dice+ce",
+        "model.upsampling against bilinear", "transposed",
+        "against ce · bilinear", "smp_unet",
+    ]  # fmt: skip
+    for one in found.comparisons:
+        y = names.index(one.level)
+        here = [line for line in axes.get_lines() if set(line.get_ydata()) == {y}]
+        interval, dot = (
+            next(line.get_xdata() for line in here if line.get_marker() in markers)
+            for markers in (("None",), ("o", "^", "v", "s"))
+        )
+        assert interval == pytest.approx([100 * one.contrast.low, 100 * one.contrast.high])
+        assert dot == pytest.approx([100 * one.contrast.difference])
+        bar = next(bar for bar in axes.patches if abs(bar.get_y() + bar.get_height() / 2 - y) < 0.1)
+        assert bar.get_width() == pytest.approx(200 * one.detectable)
+        said = next(text.get_text() for text in axes.texts if text.xy[1] == y)
+        assert said == f"inconclusive; {one.seeds_needed} seeds would decide"
+    assert [line.get_xdata() for line in axes.get_lines()][-1] == [0, 0]
+
+
+def test_a_margin_is_a_band_in_the_figure_of_effects(example):
+    figure = draw("effects", example("a margin"))
+    band = figure.axes[0].patches[-1]
+    assert (band.get_x(), band.get_width()) == pytest.approx((-2, 4))
+    words = [text.get_text() for text in texts(figure)]
+    assert words.count("equivalent within ±2 points") == 2
+    assert "declared not to matter (±2 points)" in words
+
+
+def test_interactions_show_a_panel_for_each_pair(example):
+    store = example("24 arms")
+    results = frame.load(store)
+    axes = [axes for axes in draw("interactions", store).axes if axes.get_visible()]
+    assert len(axes) == 6
+    means = cell_means(results, "train.loss", "model.upsampling")
+    losses = results.factors["train.loss"]
+    for line, level in zip(axes[0].containers, results.factors["model.upsampling"], strict=True):
+        drawn = line.lines[0]
+        assert drawn.get_ydata() == pytest.approx([means[loss, level].mean for loss in losses])
+    assert [text.get_text() for text in axes[0].get_xticklabels()] == list(losses)
+    assert axes[0].get_title(loc="left") == "interaction: p < 0.001"
+
+
+@pytest.mark.parametrize("name", ["two arms", "one at a time", "one arm"])
+def test_other_designs_show_no_interactions(example, name):
+    assert draw("interactions", example(name)) is None
+
+
 def test_dots_by_arm_are_left_out_where_they_show_the_same(example):
     assert draw("arms", example("two arms")) is None
     assert draw("arms", example("seven arms")) is not None
@@ -237,7 +297,8 @@ def test_the_legend_of_panels_names_what_occurs_and_nothing_else(example):
     results = frame.load(store)
     occurring = set()
     for record in results.records.values():
-        for panel in record.result.get("panels", ()):
+        kept = record.result.get("panels", ())
+        for panel in (panel for panel in kept if panel.get("why", "chosen") == "chosen"):
             for kind in ("truth", "prediction"):
                 labels = np.unique(read_labels(store, panel[kind])).tolist()
                 occurring |= {"void" if i == 255 else record.result["classes"][i] for i in labels}

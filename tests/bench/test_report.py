@@ -57,7 +57,7 @@ def seven(example):
 
 def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
     header, *body = rows(seven, "By arm")
-    assert header[:4] == ["arm", "mean IoU", "n", "classes averaged"]
+    assert header[:5] == ["arm", "mean IoU", "n", "95 % interval", "classes averaged"]
     assert [row[0] for row in body] == [
         "ce · bilinear (baseline)",
         "ce · transposed",
@@ -74,15 +74,18 @@ def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
     ]
     mean = sum(values) / 3
     sd = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
-    assert body[0][1:4] == [f"{mean:.3f} ± {sd:.3f}", "3", "20"]
-    assert body[3][1:4] == ["–", "0", "–"]
+    half = 4.302653 * sd / 3**0.5  # t with 2 degrees of freedom
+    interval = f"{mean - half:.3f} to {mean + half:.3f}"
+    assert body[0][1:5] == [f"{mean:.3f} ± {sd:.3f}", "3", interval, "20"]
+    assert body[3][1:5] == ["–", "0", "–", "–"]
     assert body[1][-1] == "seed 2 oom"
 
 
 def test_what_is_missing_is_said_first_and_named(seven):
     warning = seven.index("5 of 21 trials have no result: 1 diverged, 3 not run, 1 oom")
-    assert warning < seven.index("## By arm")
-    assert seven.index("do not all have results under the same other settings") < 1000
+    assert warning < seven.index("## Compared with the baseline") < seven.index("## By arm")
+    assert seven.index("The grid is incomplete: ") < seven.index("do not all have results under")
+    assert seven.index("do not all have results under") < seven.index("Full factorial of")
     assert rows(seven, "Trials without a result")[1:] == [
         ["ce · transposed", "2", "oom", "out of luck in epoch 3"],
         ["dice · bilinear", "0", "diverged", "out of luck in epoch 3"],
@@ -130,7 +133,10 @@ def test_how_to_reproduce(seven):
 def test_pictures_are_linked_relatively_and_lie_there(example):
     folder = report.write(example("naughty names")).parent
     links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "report.md").read_text())
-    assert links == [f"figures/{name}.png" for name in FIGURES if name != "arms"]
+    results = frame.load(example("naughty names"))
+    drawn = [name for name, draw in FIGURES.items() if draw(results) is not None]
+    assert links == [f"figures/{name}.png" for name in drawn]
+    assert "effects" in drawn
     for link in links:
         assert (folder / link).read_bytes().startswith(b"\x89PNG")
         assert (folder / link).with_suffix(".svg").is_file()
@@ -148,7 +154,7 @@ def test_a_figure_that_has_nothing_to_show_any_more_goes(make_store):
 
 
 def test_tables_lie_beside_the_report(example):
-    folder = report.write(example("two arms"), ["csv"]).parent
+    folder = report.write(example("24 arms"), ["csv"]).parent
     for name in TABLES:
         with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
             header, *body = csv.reader(file)
@@ -166,6 +172,69 @@ def test_every_store_makes_a_report(every_store):
     assert "None" not in text
 
 
+def test_the_answer_comes_first_and_is_made_of_verdicts(example):
+    text = render(example("24 arms"))
+    answer = text[text.index("**The answer.**") : text.index("> **Warning:**")]
+    body = {row[0]: row for row in rows(text, "Compared with the baseline")[1:]}
+    decided = [name for name, row in body.items() if row[3] in ("better", "worse")]
+    assert decided
+    for name, row in body.items():
+        assert (f"{name} ({row[1]} points" in answer) == (name in decided)
+    assert "corrected for 5 comparisons; smaller ones it easily misses" in answer
+    assert text.index("Which loss?") < text.index(answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("two arms", "mean IoU is better with train.loss = dice (+13.0 points"),
+        ("one seed", "Nothing can be said about mean IoU against the baseline (ce) yet: only one"),
+        ("seven arms", "These runs do not decide any of 4 comparisons of mean IoU"),
+        ("a margin", "equivalent within ±2 points with train.loss = dice (0.00 points"),
+        ("one arm", "Nothing is compared here"),
+        ("nothing run", "yet: no seed finished in both"),
+    ],
+)
+def test_answers(example, name, expected):
+    text = render(example(name))
+    assert expected in text[: text.index("## ")]
+
+
+def test_what_is_undecided_says_how_many_seeds_would_decide(example):
+    text = render(example("seven arms"))
+    header, *body = rows(text, "Compared with the baseline")
+    assert header[3:5] == ["verdict", "seeds that would decide"]
+    for row in body:
+        assert row[3] == "inconclusive"
+        assert f"{row[0]} ({row[1]} points, {row[4]} seeds)" in text
+
+
+def test_no_report_says_that_there_is_no_difference(every_store):
+    text = render(every_store).lower()
+    text = text.replace("does not mean that there is no difference", "")
+    assert "no difference" not in text
+    assert "significant" not in text
+
+
+def test_interactions_and_anova_follow_the_arms_in_a_factorial(example):
+    text = render(example("24 arms"))
+    assert text.index("## By arm") < text.index("## Interactions")
+    header, *body = rows(text, "Analysis of variance")
+    assert header == ["source", "SS", "df", "F", "p", "partial ω²"]
+    assert [row[0] for row in body[:2]] == ["seed", "train.loss"]
+    assert [row[0] for row in body[-2:]] == ["interactions of three or more", "residual"]
+    assert "Effects within the levels of the other factor" in text
+    assert "Interactions" not in render(example("one at a time"))
+
+
+def test_intervals_over_images_are_a_table_of_their_own(make_store):
+    text = render(make_store(seeds=(0, 1), counted=12, images=0))
+    header, *body = rows(text, "If other images had been evaluated")
+    assert header[2:] == ["95 % interval over images", "images"]
+    assert [(row[0], row[3]) for row in body] == [("ce", "12"), ("dice", "12")]
+    assert "not about other training runs" in text
+
+
 @pytest.mark.parametrize("name", ["nothing run", "all failed"])
 def test_nothing_finished_is_said(example, name):
     text = report.write(example(name)).read_text()
@@ -180,7 +249,7 @@ def test_one_run_each_settles_nothing(example):
 def test_the_same_store_gives_the_same_bytes(example):
     first = contents(report.write(example("four arms")).parent)
     assert contents(report.write(example("four arms")).parent) == first
-    assert {name.rpartition(".")[2] for name in first} == {"md", "csv", "png", "svg"}
+    assert {name.rpartition(".")[2] for name in first} == {"html", "md", "csv", "tex", "png", "svg"}
 
 
 def test_names_stay_text(example):
@@ -254,6 +323,16 @@ def test_weights_chosen_on_the_reported_split_are_said(make_store):
     changed = {**vars(first), "settings": {"evaluate": {"keep": "best"}}}
     store.commit(type(first)(**changed), {})
     assert "scored best on val, the same split" in render(store)
+
+
+def test_what_a_dataset_says_of_its_scores_is_said_once(make_store):
+    store = make_store()
+    for record in list(store.records()):
+        noted = {**vars(record), "result": {**record.result, "note": "Not the leaderboard."}}
+        store.commit(type(record)(**noted), {})
+    text = render(store)
+    assert text.count("Not the leaderboard.") == 1
+    assert "Not the leaderboard." in text[: text.index("## By arm")]
 
 
 def test_records_outside_the_plan_are_counted(make_store):

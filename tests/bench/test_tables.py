@@ -204,3 +204,44 @@ def test_a_score_that_is_undefined_is_no_number(make_store):
     table = tables.arms(frame.load(store))
     assert table["n"].tolist() == [1, 2]
     assert pd.isna(table["mean_iou_sd"][0])
+
+
+def test_comparisons_hold_what_the_verdict_rests_on(make_store):
+    values = {(0, 0): 0.2, (0, 1): 0.3, (0, 2): 0.7, (1, 0): 0.5, (1, 1): 0.4, (1, 2): 0.8}
+    results = frame.load(make_store(values=values, equivalence=0.001))
+    (row,) = tables.comparisons(results).to_dict("records")
+    # Differences 0.3, 0.1, 0.1: mean 1/6, sd 0.11547, over sqrt(3) 1/15.
+    assert row["difference"] == pytest.approx(1 / 6, abs=1e-6)
+    assert row["error"] == pytest.approx(1 / 15, abs=1e-6)
+    assert row["low"] == pytest.approx(1 / 6 - 4.302653 / 15, abs=1e-6)
+    assert (row["df"], row["seeds"], row["cells"]) == (2, 3, 1)
+    assert row["seed_differences"] == "0.3 0.1 0.1"
+    assert (row["verdict"], row["correction"], row["reason"]) == ("inconclusive", "none", "")
+    assert row["p"] == row["p_corrected"]
+    assert row["p_equivalent"] > 0.9
+
+
+def test_comparisons_name_the_margin(example):
+    table = tables.comparisons(frame.load(example("a margin")))
+    assert table["verdict"].tolist() == ["equivalent within ±0.02"] * 2
+
+
+def test_anova_names_its_sources(example):
+    table = tables.anova(frame.load(example("24 arms"))).set_index("source")
+    assert table.loc["train.loss × model.upsampling", "df"] == 2
+    assert list(table.index[[0, -2, -1]]) == ["seed", "higher", "residual"]
+    assert table["ss"].min() >= 0
+
+
+def test_arms_and_levels_have_intervals(make_store):
+    values = {(arm, seed): arm / 10 + seed / 100 for arm in range(6) for seed in range(3)}
+    results = frame.load(make_store(factors=SIX, values=values))
+    half = 4.302653 * 0.01 / math.sqrt(3)
+    arms = tables.arms(results)
+    assert arms["low"].tolist() == pytest.approx([arm / 10 + 0.01 - half for arm in range(6)])
+    levels = tables.levels(results).set_index(["factor", "level"])
+    row = levels.loc["train.loss", "dice"]
+    assert (row["seeds"], row["df"], row["n"]) == (3, 2, 6)
+    assert (row["seed_mean"], row["seed_sd"]) == pytest.approx((0.26, 0.01))
+    assert row["high"] == pytest.approx(0.26 + half)
+    assert row["values"] == "0.2 0.3 0.21 0.31 0.22 0.32"

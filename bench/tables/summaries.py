@@ -1,13 +1,15 @@
-"""The numbers of a report: every trial, and summaries by arm, by factor level, by class."""
+"""Every trial, and summaries by arm, by factor level, by class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
+from bench.effects import effects
 from bench.frame import DONE, NOT_RUN, Results, Row, typed
+from bench.stats.sample import Sample
 
 
 def trials(results: Results) -> pd.DataFrame:
@@ -30,9 +32,14 @@ def trials(results: Results) -> pd.DataFrame:
 
 
 def arms(results: Results) -> pd.DataFrame:
-    """Return a row for each arm, in plan order: n, and mean and sd over seeds of every score."""
+    """Return a row for each arm, in plan order: n, and mean and sd over seeds of every score.
+
+    ``df``, ``low`` and ``high`` belong to the metric: degrees of freedom of its sd, and the
+    95 % t-interval of its mean over training runs.
+    """
     done, known = results.done.groupby("arm", sort=False), results.trials.columns
     columns: dict[str, Any] = {"n": done[results.metric].count()}
+    columns |= _intervals(effects(results).arms)
     for score in results.scores:
         columns |= {f"{score}_mean": done[score].mean(), f"{score}_sd": done[score].std(ddof=1)}
     averaged = done["classes_averaged"] if "classes_averaged" in known else None
@@ -51,7 +58,10 @@ def arms(results: Results) -> pd.DataFrame:
         {"arm": label, **_settings(results, label), "baseline": label == baseline}
         for label in labels
     ]
-    missing = [_missing(groups.get(label, without[:0]), with_arm=False) for label in labels]
+    nothing = _missing(without[:0], with_arm=False)
+    missing = [
+        _missing(groups[label], with_arm=False) if label in groups else nothing for label in labels
+    ]
     parts = [typed(rows), summary.reset_index(drop=True), typed(missing)]
     return pd.concat(parts, axis=1)
 
@@ -59,10 +69,12 @@ def arms(results: Results) -> pd.DataFrame:
 def levels(results: Results) -> pd.DataFrame:
     """Return a row for each level of each factor: mean, sd and n over all trials that have it.
 
-    ``balanced`` tells whether all levels of the factor were measured under the same settings
-    of the other factors and the same seeds; only then do the means differ by the factor alone.
+    ``seed_mean`` is the mean over ``seeds``, of which each counts with its mean over the arms of
+    the level; ``seed_sd``, ``df``, ``low`` and ``high`` are of these values. ``balanced`` tells
+    whether all levels of the factor were measured under the same settings of the other factors
+    and the same seeds; only then do the means differ by the factor alone.
     """
-    rows = []
+    rows, found = [], effects(results)
     for factor in results.factors:
         balanced = is_balanced(results, factor)
         for level, labels in results.by_level(factor).items():
@@ -76,6 +88,8 @@ def levels(results: Results) -> pd.DataFrame:
                     "baseline": results.baseline.get(factor) == level,
                     "n": int(values.count()),
                     **_summary(values),
+                    **_over_seeds(found.levels[factor, level]),
+                    "values": " ".join(f"{value:.6g}" for value in values.dropna()),
                     "arms": len(labels),
                     "balanced": balanced,
                     **_missing(group, with_arm=True),
@@ -122,6 +136,25 @@ def is_balanced(results: Results, factor: str) -> bool:
     return all(each == found[0] for each in found)
 
 
+def _intervals(samples: Mapping[str, Sample]) -> dict[str, pd.Series[float]]:
+    """Return columns by arm."""
+    return {
+        name: pd.Series({label: getattr(sample, name) for label, sample in samples.items()})
+        for name in ("df", "low", "high")
+    }
+
+
+def _over_seeds(sample: Sample) -> Row:
+    return {
+        "seeds": sample.n,
+        "seed_mean": sample.mean,
+        "seed_sd": sample.sd,
+        "df": sample.df,
+        "low": sample.low,
+        "high": sample.high,
+    }
+
+
 def _summary(values: pd.Series[float]) -> Row:
     return {"mean": values.mean(), "sd": values.std(ddof=1)}
 
@@ -144,11 +177,3 @@ def _missing(trials: pd.DataFrame, *, with_arm: bool) -> Row:
         "not_run": not_run,
         "without_result": ", ".join(names),
     }
-
-
-TABLES: Mapping[str, Callable[[Results], pd.DataFrame]] = {
-    "trials": trials,
-    "levels": levels,
-    "arms": arms,
-    "per_class": per_class,
-}

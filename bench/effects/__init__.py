@@ -1,0 +1,109 @@
+"""What an experiment shows: every comparison with the baseline, and a verdict on each.
+
+``effects(results)`` computes everything once; tables, figures and sentences read it from there.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+from bench.effects.comparisons import Comparison, compare
+from bench.effects.factorial import Interaction, SimpleEffect, Source, analyse
+from bench.effects.runs import Runs, runs
+from bench.frame import Results
+from bench.stats.sample import Sample, bartlett
+
+__all__ = ["Comparison", "Effects", "Interaction", "SimpleEffect", "Source", "effects"]
+
+LOWER_IS_BETTER = frozenset({"seconds", "milliseconds"})  # of all other metrics more is
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The statistics of an experiment; all numbers in units of its metric.
+
+    Attributes:
+        comparisons: levels against the baseline in the order of the plan, then arms of
+            ``include`` against the baseline's arm.
+        correction: how p values are corrected: ``dunnett``, ``holm`` or ``none`` (of a single
+            comparison).
+        delta: differences within ±δ do not matter; None where none was declared.
+        higher_is_better: whether more of the metric is better.
+        scale: what a number is multiplied with to be shown in ``unit``.
+        unit: ``points`` of scores between 0 and 1; otherwise empty.
+        levels: (factor, level) → mean over seeds, each seed the mean over the level's arms.
+        arms: label → mean over its seeds.
+        anova: the analysis of variance of a full factorial; empty for other designs.
+        interactions: every pair of factors of a full factorial.
+        simple: effects of a factor at each level of another that it depends on.
+        missing: trials without a result, or without the score.
+        planned: trials of the plan.
+        spread: p of the test that runs of all arms vary alike, which Dunnett's test assumes.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    correction: str
+    delta: float | None
+    higher_is_better: bool
+    scale: float
+    unit: str
+    levels: dict[tuple[str, str], Sample]
+    arms: dict[str, Sample]
+    anova: tuple[Source, ...]
+    interactions: tuple[Interaction, ...]
+    simple: tuple[SimpleEffect, ...]
+    missing: int
+    planned: int
+    spread: float
+
+    @property
+    def tested(self) -> int:
+        """How many comparisons could be tested: the size of the family."""
+        return sum(comparison.testable for comparison in self.comparisons)
+
+
+@functools.lru_cache(maxsize=1)
+def effects(results: Results) -> Effects:
+    """Compute the statistics of an experiment."""
+    measured = runs(results)
+    higher = results.metric not in LOWER_IS_BETTER
+    delta = results.plan.get("equivalence")
+    correction, comparisons = compare(results, measured, delta=delta, higher_is_better=higher)
+    sources, interactions, simple = analyse(results, measured)
+    arms = {label: measured.sample([label]) for label in results.arms}
+    in_points = results.plan["measure"] == "accuracy"
+    return Effects(
+        comparisons=comparisons,
+        correction=correction,
+        delta=delta,
+        higher_is_better=higher,
+        scale=100.0 if in_points else 1.0,
+        unit="points" if in_points else "",
+        levels=_levels(results, measured),
+        arms=arms,
+        anova=sources,
+        interactions=interactions,
+        simple=simple,
+        missing=measured.missing,
+        planned=len(results.trials),
+        spread=bartlett(arms.values()),
+    )
+
+
+def _levels(results: Results, measured: Runs) -> dict[tuple[str, str], Sample]:
+    return {
+        (factor, level): measured.sample(labels)
+        for factor in results.factors
+        for level, labels in results.by_level(factor).items()
+    }
+
+
+def cell_means(results: Results, first: str, second: str) -> dict[tuple[str, str], Sample]:
+    """Return (level of one factor, level of another) → mean over seeds, in a full factorial."""
+    measured, one, other = runs(results), results.by_level(first), results.by_level(second)
+    return {
+        (a, b): measured.sample([label for label in one[a] if label in other[b]])
+        for a, b in itertools.product(one, other)
+    }

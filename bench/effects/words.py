@@ -1,0 +1,75 @@
+"""Numbers and verdicts as a reader sees them, the same in tables, figures and sentences."""
+
+from __future__ import annotations
+
+import math
+
+from bench.effects import Effects
+from bench.effects.comparisons import Comparison
+from bench.stats.power import MOST_SEEDS
+from bench.stats.verdicts import EQUIVALENT, INCONCLUSIVE
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def amount(found: Effects, value: float, *, signed: bool = True) -> str:
+    """Return a difference in the unit that is shown: ``+8.3``."""
+    if math.isnan(value):
+        return "–"
+    text = f"{found.scale * value:+,.{decimals(found)}f}"
+    if not text.strip("+-0.,"):
+        text = text.lstrip("+-")  # no sign before 0
+    return text.replace("-", MINUS) if signed else text.lstrip("+-")
+
+
+def with_unit(found: Effects, value: float, *, signed: bool = True) -> str:
+    """Return a difference and its unit: ``+8.3 points``."""
+    return f"{amount(found, value, signed=signed)} {found.unit}".strip()
+
+
+def interval(found: Effects, low: float, high: float) -> str:
+    """Return an interval of a difference: ``+1.9 to +14.7``."""
+    if math.isnan(low):
+        return "–"
+    return f"{amount(found, low)} to {amount(found, high)}"
+
+
+def p_value(p: float) -> str:
+    """Return a p value with three decimals, never as 0."""
+    if math.isnan(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def equals(p: float) -> str:
+    """Return what a p value is, to stand after its letter: ``= 0.049`` or ``< 0.001``."""
+    return p_value(p) if p < 0.001 else f"= {p_value(p)}"
+
+
+def verdict(found: Effects, comparison: Comparison) -> str:
+    """Return a verdict in words, with the reason where nothing could be tested."""
+    if comparison.verdict == EQUIVALENT and found.delta is not None:
+        return f"equivalent within ±{margin(found)}"
+    if comparison.reason:
+        return f"{comparison.verdict}: {comparison.reason}"
+    return comparison.verdict
+
+
+def margin(found: Effects) -> str:
+    """Return δ with its unit: ``2 points``."""
+    return f"{found.scale * (found.delta or math.nan):g} {found.unit}".strip()
+
+
+def seeds_needed(comparison: Comparison) -> str:
+    """Return how many seeds would decide: ``12``, ``> 100``; empty where it is decided."""
+    if comparison.verdict != INCONCLUSIVE or not comparison.testable:
+        return ""
+    needed = comparison.seeds_needed
+    return f"> {MOST_SEEDS}" if needed is None else str(needed)
+
+
+def decimals(found: Effects) -> int:
+    """Return how many decimals are worth showing: up to the first digit of the least error."""
+    errors = [found.scale * comparison.contrast.error for comparison in found.comparisons]
+    least = min((error for error in errors if error > 0), default=1.0)
+    return min(4, max(1 if found.unit else 0, -math.floor(math.log10(least))))

@@ -1,0 +1,76 @@
+"""Comparisons with the baseline, and the analysis of variance, in units of the metric."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bench.effects import Comparison, Effects, Source, effects
+from bench.frame import Results, Row, typed
+from bench.stats.verdicts import EQUIVALENT
+
+_DIGITS = 6  # the last digits of what is computed differ between processors
+
+
+def comparisons(results: Results) -> pd.DataFrame:
+    """Return a row for each comparison with the baseline."""
+    found = effects(results)
+    rows = [_comparison(one, found) for one in found.comparisons]
+    return typed(rows, ("factor", "level", "baseline", "difference", "low", "high", "verdict"))
+
+
+def anova(results: Results) -> pd.DataFrame:
+    """Return the analysis of variance of a full factorial; no rows for other designs."""
+    rows = [_source(source) for source in effects(results).anova]
+    return typed(rows, ("source", "kind", "ss", "df", "f", "p", "partial_omega2"))
+
+
+def _comparison(one: Comparison, found: Effects) -> Row:
+    contrast = one.contrast
+    numbers = {
+        "difference": contrast.difference,
+        "low": contrast.low,
+        "high": contrast.high,
+        "error": contrast.error,
+        "df": contrast.df,
+        "p": contrast.p,
+        "p_corrected": one.p_adjusted,
+        "p_equivalent": one.p_equivalent,
+        "probability": one.probability,
+        "seed_correlation": one.correlation,
+        "detectable": one.detectable,
+    }
+    equivalent = one.verdict == EQUIVALENT
+    return {
+        "factor": one.factor,
+        "level": one.level,
+        "baseline": one.baseline,
+        **{name: _short(value) for name, value in numbers.items()},
+        "correction": found.correction,
+        "verdict": f"equivalent within ±{found.delta:g}" if equivalent else one.verdict,
+        "reason": one.reason,
+        "seeds_needed": one.seeds_needed,
+        "cells": one.cells,
+        "seeds": one.seeds,
+        "unmatched": one.unmatched,
+        "seed_differences": " ".join(f"{value:.{_DIGITS}g}" for value in one.differences),
+    }
+
+
+def _source(source: Source) -> Row:
+    row = source.row
+    return {
+        "source": " × ".join(source.factors) or row.kind,
+        "kind": row.kind,
+        "ss": _short(row.ss),
+        "df": row.df,
+        "f": _short(row.f),
+        "p": _short(row.p),
+        "partial_omega2": _short(row.omega2),
+    }
+
+
+def _short(value: float) -> float | None:
+    """Return a number with the digits that are certain; None in place of NaN."""
+    return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")
