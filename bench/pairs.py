@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from bench.errors import UserError, nearest
@@ -54,6 +55,8 @@ def _index(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in suffixes and not path.name.startswith("."):
             key = path.relative_to(folder).with_suffix("").as_posix()
+            if not _is_text(key):
+                raise UserError(f"{folder}: the name {os.fsencode(path.name)!r} is no text (UTF-8)")
             if key in index:
                 raise UserError(f"{path}: has the same name as {index[key].name} beside it")
             index[key] = path
@@ -92,6 +95,15 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a file's name can be written down; a file system takes any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(key: str, path: Path) -> str:

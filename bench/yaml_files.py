@@ -16,13 +16,18 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     """Return the mapping that a YAML file holds.
 
     Raises:
-        UserError: if it cannot be read, is larger than MAX_BYTES, is no YAML, uses tags or
-            aliases, gives a key twice, or holds anything but a mapping.
+        UserError: if it cannot be read, is no plain file or larger than MAX_BYTES, is no YAML,
+            uses tags or aliases, gives a key twice, or holds anything but a mapping.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if not path.is_file() and not path.is_dir():
+            path.stat()  # says what is wrong with one that is not there
+            raise UserError(f"{path}: no plain file")  # a pipe or a device may have no end
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=PlainLoader)
+        values = yaml.load(text, Loader=PlainLoader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -56,27 +61,48 @@ def problem(error: Exception) -> str:
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML without tags, aliases or repeated keys."""
+    """YAML without tags, aliases, dates or repeated keys; text is Unicode, numbers have 64 bits."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.constructor.ConstructorError(
-                problem="aliases (*name) are not taken here", problem_mark=event.start_mark
-            )
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused("aliases (*name) are not taken here", event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            raise _refused(f"tags ({event.tag}) are not taken here", event.start_mark)
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _refused("half a character (a lone surrogate)", node.start_mark) from None
+        return value
+
+    def whole_number(self, node: yaml.ScalarNode) -> int:
+        value: int = self.construct_yaml_int(node)
+        if not -(1 << 63) <= value < 1 << 63:
+            raise _refused("a number of more than 64 bits", node.start_mark)
+        return value
+
+    def date(self, node: yaml.ScalarNode) -> None:
+        raise _refused("dates are not taken here; put it in quotes", node.start_mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[tuple[str, Any]] = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    problem="a key is a single value", problem_mark=key_node.start_mark
-                )
+                raise _refused("a key is a single value", key_node.start_mark)
             key = (key_node.tag, self.construct_object(key_node))
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"key {key[1]!r} is given twice", problem_mark=key_node.start_mark
-                )
+                raise _refused(f"key {key[1]!r} is given twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _refused(why: str, mark: Any) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(problem=why, problem_mark=mark)
+
+
+PlainLoader.add_constructor("tag:yaml.org,2002:int", PlainLoader.whole_number)
+PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", PlainLoader.date)

@@ -1,0 +1,83 @@
+"""Sweeps that are killed, shared, damaged or out of room: nothing lost, nothing twice.
+
+Small here; ``tox -e chaos`` runs everything at full size.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.records import locks
+from bench.sources import ROOT
+
+FULL = bool(os.environ.get("BENCH_CHAOS"))
+ZYGOTE = Path(__file__).with_name("zygote.py")
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork") or not locks.AVAILABLE, reason="no fork or no locks here"
+)
+
+
+@pytest.fixture
+def chaos(tmp_path, record_property):
+    """Return a function that runs a command of the zygote and returns what it found."""
+
+    def run(command, size):
+        arguments = [sys.executable, str(ZYGOTE), command, str(size), str(tmp_path)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            arguments, env=environment, capture_output=True, text=True, timeout=7200, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout.splitlines()[-1])
+        print(command, found)  # noqa: T201
+        record_property(command, found)
+        return found
+
+    return run
+
+
+def nothing_went_wrong(found):
+    wrong = {"tables that differ": 0, "lost": 0, "twice": 0, "stray": 0}
+    assert {name: found[name] for name in wrong} == wrong
+
+
+def test_killed_at_random_moments(chaos):
+    found = chaos("kills", 200 if FULL else 10)
+    nothing_went_wrong(found)
+    assert found["with a kept state"] > 0
+
+
+def test_killed_in_the_middle_of_training(chaos):
+    found = chaos("training", 20 if FULL else 1)
+    nothing_went_wrong(found)
+
+
+def test_killed_at_every_named_point(chaos):
+    found = chaos("points", int(FULL))
+    nothing_went_wrong(found)
+    assert found["points"] >= 30
+
+
+def test_two_runners_share_a_folder(chaos):
+    nothing_went_wrong(chaos("pairs", 50 if FULL else 2))
+
+
+def test_every_damaged_file_is_found_named_and_mended(chaos):
+    found = chaos("damage", 20 if FULL else 1)
+    assert found["harmed"] >= 20
+    assert found["tables that differ"] == 0
+    assert found["found"] == found["named"] == found["mended"] == found["harmed"]
+
+
+def test_a_full_disk(chaos):
+    found = chaos("disk", 40 if FULL else 3)
+    if found is None:
+        pytest.skip("no right to mount a small disk")
+    nothing_went_wrong(found)
+    assert found["one line"] == found["full"] > 0
+    if FULL:
+        assert found["met"] == ["blobs", "details", "partial", "trials"]
