@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from functools import lru_cache
@@ -58,6 +59,14 @@ def describe(device: torch.device, *, threads: int) -> dict[str, Any]:
         "device_name": _device_name(device),
         "threads": threads,
     }
+
+
+@lru_cache(maxsize=1)
+def versions() -> str:
+    """Return a digest of the versions of everything that a measurement goes through."""
+    machine = _machine()
+    used = " ".join(f"{name} {machine[name]}" for name in ("torch", *PACKAGES))
+    return hashlib.sha256(used.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)

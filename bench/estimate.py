@@ -15,16 +15,21 @@ from bench.precision import autocast
 from bench.records import Store
 from bench.trial import TrialSettings
 
+PROCESS = 6.0  # seconds to start a process and to measure what the device can do at best
+COMPILING = 60.0  # seconds
 PATIENCE = 0.5  # seconds to time the steps of one network; the first are slow on every device
 
 
-def seconds(trials: list[Trial], store: Store, *, root: Path, device: torch.device) -> float:
+def seconds(
+    measure: str, trials: list[Trial], store: Store, *, root: Path, device: torch.device
+) -> float:
     """Estimate the time that trials take one after the other, in seconds.
 
     An arm that has been measured takes as long again. For any other a few training steps are
     timed, once for all arms that differ in nothing that costs time. Good to a factor of two.
 
     Args:
+        measure: what is measured, ``accuracy`` or ``throughput``.
         trials: those to be measured.
         store: what was measured before.
         root: the folder that holds the datasets.
@@ -39,7 +44,9 @@ def seconds(trials: list[Trial], store: Store, *, root: Path, device: torch.devi
     total = 0.0
     for trial in trials:
         settings = trial.arm.settings
-        known = took.get(_text(settings.effective()))
+        known = took.get(_text(settings.effective(measure)))
+        if known is None and measure == "throughput":
+            known = _timing(settings)
         if known is None:
             costs = _text({"model": settings.model.effective(), "steps": _recipe(settings)})
             if costs not in step_times:
@@ -49,13 +56,19 @@ def seconds(trials: list[Trial], store: Store, *, root: Path, device: torch.devi
     return total
 
 
+def _timing(settings: TrialSettings) -> float:
+    """Add up a throughput trial: its process, its windows, and as many again to warm up."""
+    timing, compiled = settings.timing, settings.train.compile != "none"
+    return PROCESS + 2 * timing.windows * timing.window + COMPILING * compiled
+
+
 def _text(settings: object) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
 def _recipe(settings: TrialSettings) -> dict[str, object]:
     """Return the settings of training that change what a step costs."""
-    costly = {"crop_size", "batch_size", "precision", "channels_last", "threads"}
+    costly = {"crop_size", "crop_of", "batch_size", "precision", "channels_last", "threads"}
     return settings.train.model_dump(include=costly)
 
 
@@ -78,7 +91,7 @@ def _image_seconds(settings: TrialSettings, device: torch.device) -> float:
     batch = 1 if device.type == "cpu" else train.batch_size
     layout = torch.channels_last if train.channels_last else torch.contiguous_format
     network = models.build(settings.model, 3, 16).to(device).to(memory_format=layout)
-    size = (batch, 3, train.crop_size, train.crop_size)
+    size = (batch, 3, settings.input_size, settings.input_size)
     inputs = torch.randn(size, device=device).contiguous(memory_format=layout)
     fastest, started = math.inf, time.perf_counter()
     while time.perf_counter() - started < PATIENCE or fastest == math.inf:

@@ -21,6 +21,8 @@ from rich.progress import Progress as Bars
 
 from bench.records import Record
 
+AGAIN = "; it will be measured again"
+
 
 class Progress:
     """Tells nobody anything; the base of the two that do, and what ``--quiet`` uses."""
@@ -34,11 +36,11 @@ class Progress:
     def trial(self, label: str, seed: int, epochs: int) -> None:
         """Begin a trial."""
 
-    def epoch(self, row: dict[str, Any]) -> None:
-        """Note a finished epoch of the trial."""
+    def epoch(self, label: str, seed: int, row: dict[str, Any]) -> None:
+        """Note a finished epoch of a trial."""
 
-    def finished(self, record: Record) -> None:
-        """Note that the trial is stored."""
+    def finished(self, record: Record, *, again: bool = False) -> None:
+        """Note that the trial is stored, and whether it will be measured again in this sweep."""
 
 
 class Lines(Progress):
@@ -56,14 +58,14 @@ class Lines(Progress):
             self._say(f"{stored} of {total} trials are stored already")
         yield
 
-    def finished(self, record: Record) -> None:
-        self.done += 1
+    def finished(self, record: Record, *, again: bool = False) -> None:
+        self.done += not again
         self.measured += 1
         each = (time.monotonic() - self.started) / self.measured
         left = f", {duration(each * (self.total - self.done))} left"
         self._say(
             f"[{self.done}/{self.total}] {record.label}, seed {record.seed}: {outcome(record)}"
-            f" in {duration(record.seconds)}{left if self.done < self.total else ''}"
+            f"{AGAIN * again} in {duration(record.seconds)}{left if self.done < self.total else ''}"
         )
 
     def _say(self, line: str) -> None:
@@ -71,7 +73,7 @@ class Lines(Progress):
 
 
 class Terminal(Progress):
-    """One bar for the sweep with the time left, one for the trial."""
+    """One bar for the sweep with the time left, one for each trial that is running."""
 
     def __init__(self, console: Console) -> None:
         self.bars = Bars(
@@ -83,7 +85,8 @@ class Terminal(Progress):
             console=console,
         )
         self.whole: TaskID | None = None
-        self.part: TaskID | None = None
+        self.parts: dict[tuple[str, int], TaskID] = {}
+        self.over: list[tuple[str, int]] = []  # those that may make room for the next
 
     @contextlib.contextmanager
     def sweep(self, total: int, *, stored: int) -> Iterator[None]:
@@ -93,21 +96,29 @@ class Terminal(Progress):
             yield
 
     def trial(self, label: str, seed: int, epochs: int) -> None:
-        if self.part is not None:
-            self.bars.remove_task(self.part)
-        self.part = self.bars.add_task(escape(f"{label}, seed {seed}"), total=epochs, note="")
+        for earlier in [*self.over, (label, seed)]:
+            self._remove(*earlier)
+        self.over.clear()
+        name = escape(f"{label}, seed {seed}")
+        self.parts[label, seed] = self.bars.add_task(name, total=epochs, note="")
 
-    def epoch(self, row: dict[str, Any]) -> None:
-        if self.part is not None:
+    def epoch(self, label: str, seed: int, row: dict[str, Any]) -> None:
+        if (label, seed) in self.parts:
             score = row.get("metrics", {}).get("mean_iou")
             note = f"loss {row['train_loss']:.3f}" + (f"  mIoU {score:.3f}" if score else "")
-            self.bars.update(self.part, advance=1, note=note)
+            self.bars.update(self.parts[label, seed], advance=1, note=note)
 
-    def finished(self, record: Record) -> None:
-        if self.whole is not None:
+    def finished(self, record: Record, *, again: bool = False) -> None:
+        self.over.append((record.label, record.seed))
+        if self.whole is not None and not again:
             self.bars.update(self.whole, advance=1)
-        line = f"{record.label}, seed {record.seed}: {outcome(record)}"
+        line = f"{record.label}, seed {record.seed}: {outcome(record)}{AGAIN * again}"
         self.bars.console.print(line, markup=False, highlight=False)
+
+    def _remove(self, label: str, seed: int) -> None:
+        part = self.parts.pop((label, seed), None)
+        if part is not None:
+            self.bars.remove_task(part)
 
 
 def choose(console: Console, *, quiet: bool) -> Progress:
@@ -135,6 +146,10 @@ def outcome(record: Record) -> str:
     if record.status != "done":
         return f"{record.status} ({record.reason})"
     metrics = record.result["metrics"]
+    if record.measure == "throughput":
+        share = metrics["floor_share"]
+        limit = "" if share is None else f", {share:.0%} of the limit"
+        return f"{metrics['images_per_second']:,.1f} images/s{limit}"
     score = metrics["mean_iou"]
     shown = "undefined" if score is None else f"{score:.3f}"
     return f"mIoU {shown} over {metrics['classes_averaged']} classes"

@@ -30,7 +30,7 @@ def store_result(store, trial, seconds):
         Record(
             key=trial.key, experiment="small", measure="accuracy", status="done", reason=None,
             arm=trial.arm.levels, label=trial.arm.label, seed=trial.seed,
-            settings=trial.arm.settings.effective(), provenance={}, environment={}, started="",
+            settings=trial.arm.settings.effective("accuracy"), provenance={}, environment={}, started="",
             seconds=seconds, result={},
         ),
         {},
@@ -42,7 +42,9 @@ def test_an_arm_takes_as_long_as_it_took(trials, tmp_path):
     for trial, seconds in zip(trials, (10.0, 100.0, 20.0, 200.0), strict=False):
         store_result(store, trial, seconds)
     left = [trial for trial in trials if trial.seed > 0]
-    assert estimate.seconds(left, store, root=tmp_path, device=CPU) == pytest.approx(2 * 330)
+    assert estimate.seconds("accuracy", left, store, root=tmp_path, device=CPU) == pytest.approx(
+        2 * 330
+    )
 
 
 def test_without_records_time_follows_the_work(trials, tmp_path, monkeypatch):
@@ -50,16 +52,20 @@ def test_without_records_time_follows_the_work(trials, tmp_path, monkeypatch):
     monkeypatch.setattr(estimate, "_image_seconds", lambda *args: timed.append(args) or 0.01)
     empty = Store(tmp_path / "small")
     one, ten = trials[0], trials[1]  # epochs of 4 images, 2 images evaluated after each and last
-    assert estimate.seconds([one], empty, root=tmp_path, device=CPU) == pytest.approx(
+    assert estimate.seconds("accuracy", [one], empty, root=tmp_path, device=CPU) == pytest.approx(
         0.01 * (4 + 2 * 2 / 3)
     )
-    assert estimate.seconds([ten], empty, root=tmp_path, device=CPU) == pytest.approx(
+    assert estimate.seconds("accuracy", [ten], empty, root=tmp_path, device=CPU) == pytest.approx(
         0.01 * (40 + 11 * 2 / 3)
     )
     timed.clear()
-    estimate.seconds(trials, empty, root=tmp_path, device=CPU)
+    estimate.seconds("accuracy", trials, empty, root=tmp_path, device=CPU)
     assert len(timed) == 1  # arms that differ in loss and epochs only
 
 
 def test_a_first_estimate_is_a_time(trials, tmp_path):
-    assert 0 < estimate.seconds(trials, Store(tmp_path / "none"), root=tmp_path, device=CPU) < 3600
+    assert (
+        0
+        < estimate.seconds("accuracy", trials, Store(tmp_path / "none"), root=tmp_path, device=CPU)
+        < 3600
+    )

@@ -52,7 +52,7 @@ def sweep(shown):
     with shown.sweep(5, stored=3):
         for label in ("ce", "[bold]dice"):
             shown.trial(label, 1, epochs=1)
-            shown.epoch({"epoch": 1, "train_loss": 0.7, "metrics": {"mean_iou": 0.5}})
+            shown.epoch(label, 1, {"epoch": 1, "train_loss": 0.7, "metrics": {"mean_iou": 0.5}})
             shown.finished(record(label=label))
 
 

@@ -8,14 +8,14 @@ import sys
 import pytest
 import torch
 
-from bench import plan, runner
-from bench.accuracy import Measurement
+from bench import executors, measuring, plan, runner
 from bench.config import Experiment
 from bench.errors import UserError
 from bench.progress import Progress
 from bench.records import Store
 from bench.sources import ROOT
 from bench.train import Diverged
+from bench.trial import Measurement
 
 EXPERIMENT = {
     "name": "small",
@@ -35,7 +35,9 @@ class Bench:
         self.folder = folder
         self.calls = []
         self.problems = {}
-        monkeypatch.setitem(runner.MEASURES, "accuracy", self.measure)
+        self.executor = None
+        self.monkeypatch = monkeypatch
+        monkeypatch.setitem(measuring.MEASURES, "accuracy", self.measure)
 
     def measure(self, settings, seed, **rest):
         self.calls.append((settings.train.loss, seed))
@@ -46,6 +48,16 @@ class Bench:
         scores = {"mean_iou": value / 10, "classes_averaged": 3}
         return Measurement({"metrics": scores}, {"history": []})
 
+    def measure_with(self, measure):
+        self.monkeypatch.setitem(measuring.MEASURES, "accuracy", measure)
+
+    def as_throughput(self):
+        """Make it an experiment about speed, measured here by the same stand-in."""
+        self.described = Experiment.model_validate({**EXPERIMENT, "measure": "throughput"})
+        self.trials = plan.plan(self.described, self.folder)
+        self.executor = executors.here
+        self.monkeypatch.setitem(measuring.MEASURES, "throughput", self.measure)
+
     def run(self):
         return runner.run(
             self.described,
@@ -55,6 +67,7 @@ class Bench:
             device=torch.device("cpu"),
             workers=0,
             progress=Progress(),
+            executor=self.executor,
         )
 
 
@@ -104,7 +117,49 @@ def test_what_failed_is_tried_again_and_what_diverged_is_not(bench):
     bench.calls.clear()
     outcome = bench.run()
     assert bench.calls == [("dice", 1)]
+    assert (outcome.stored, outcome.measured) == (5, 1)
+    # What ended badly in an earlier run is still without a result, and named again.
+    assert [(record.label, record.seed) for record in outcome.failed] == [("ce", 0)]
+
+
+def test_what_is_disturbed_is_measured_again_at_once_and_in_the_next_run(bench):
+    valid = []
+
+    def measure(settings, seed, **rest):
+        bench.calls.append((settings.train.loss, seed))
+        tries = bench.calls.count((settings.train.loss, seed))
+        disturbed = settings.train.loss == "dice" and seed < 2 and tries < valid[0][seed]
+        problems = ("too warm", f"try {tries}") if disturbed else ()
+        return Measurement({"metrics": {"mean_iou": 0.1 * tries}}, {}, problems)
+
+    bench.problems = {}
+    bench.measure_with(measure)
+    valid.append({0: 3, 1: 5})  # tries until nothing disturbs
+    outcome = bench.run()
+    assert [bench.calls.count(("dice", seed)) for seed in (0, 1, 2)] == [3, runner.ATTEMPTS, 1]
+    [failed] = outcome.failed
+    assert (failed.label, failed.seed, failed.status) == ("dice", 1, "invalid")
+    assert failed.reason == "too warm; try 3"
+    assert failed.result["metrics"]["mean_iou"] == pytest.approx(0.3)  # kept, and not hidden
+    assert failed.attempts == 3
+    assert bench.run().failed == ()
+    assert bench.calls.count(("dice", 1)) == 5
+    record = bench.store.read(failed.key)
+    assert (record.status, record.attempts) == ("done", 5)
+    earlier = bench.store.details(failed.key)["earlier"]
+    assert [one["reason"] for one in earlier] == [f"too warm; try {n}" for n in (1, 2, 3, 4)]
+    assert bench.run().measured == 0
+
+
+def test_a_batch_that_does_not_fit_is_an_answer_about_speed(bench):
+    bench.problems["dice", 1] = torch.OutOfMemoryError("CUDA out of memory")
+    bench.problems["ce", 0] = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+    bench.as_throughput()
+    outcome = bench.run()
     assert outcome.failed == ()
+    states = [bench.store.read(trial.key).status for trial in bench.trials]
+    assert sorted(states) == ["done"] * 4 + ["oom"] * 2
+    assert bench.run().measured == 0
 
 
 def test_an_interruption_keeps_what_is_finished(bench):
@@ -122,8 +177,8 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from bench import plan, runner
-from bench.accuracy import Measurement
+from bench import measuring, plan, runner
+from bench.trial import Measurement
 from bench.config import Experiment
 from bench.progress import Progress
 from bench.records import Store
@@ -138,7 +193,7 @@ def measure(settings, seed, **rest):
     calls += 1
     (folder / f"{{settings.train.loss}}-{{seed}}").open("a").write("x")
     return Measurement({{"metrics": {{"mean_iou": 0.5, "classes_averaged": 1}}}}, {{}})
-runner.MEASURES["accuracy"] = measure
+measuring.MEASURES["accuracy"] = measure
 runner.run(described, plan.plan(described, folder), Store(folder / "small"), root=folder,
            device=torch.device("cpu"), workers=0, progress=Progress())
 """
