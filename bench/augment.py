@@ -7,6 +7,7 @@ on the crop. What a transform moves in from outside the image is mirrored, label
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,10 @@ def build(spec: Spec) -> A.Compose | None:
 
 def _deserialise(spec: dict[str, Any]) -> A.Compose:
     try:
-        pipeline = A.from_dict(spec if "transform" in spec else {"transform": spec})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an argument that a transform does not know, say
+            warnings.filterwarnings("ignore", message=".* has no 'p' parameter")
+            pipeline = A.from_dict(spec if "transform" in spec else {"transform": spec})
     except Exception as error:  # albumentations raises whatever its constructors raise
         raise UserError(f"not a serialised albumentations pipeline ({error!r})") from error
     return pipeline if isinstance(pipeline, A.Compose) else A.Compose([pipeline])
@@ -82,7 +86,15 @@ def elastic() -> list[A.BasicTransform]:
 
 
 def paper() -> list[A.BasicTransform]:
-    """Return what arXiv:1505.04597 lists: shift, rotation, grey values, elastic deformation."""
+    """Return what arXiv:1505.04597 lists: shift, rotation, grey values, elastic deformation.
+
+    It gives numbers for the deformation alone; the others are of a size usual with it.
+    """
+    return [*paper_rigid(), ElasticDeformation(sigma=10.0, grid=3, p=0.8)]
+
+
+def paper_rigid() -> list[A.BasicTransform]:
+    """Return what the paper lists but for the elastic deformation."""
     return [
         A.Affine(
             translate_percent=(-0.1, 0.1),
@@ -91,7 +103,6 @@ def paper() -> list[A.BasicTransform]:
             p=0.8,
         ),
         A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.8),
-        ElasticDeformation(sigma=10.0, grid=3, p=0.8),
     ]
 
 
@@ -101,4 +112,5 @@ AUGMENTATIONS: dict[str, Callable[[], list[A.BasicTransform]]] = {
     "geometric": geometric,
     "elastic": elastic,
     "paper": paper,
+    "paper_rigid": paper_rigid,
 }

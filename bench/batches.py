@@ -7,12 +7,13 @@ neither the number of loader processes nor an interruption changes what a networ
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -22,20 +23,31 @@ from bench.datasets import IGNORE_INDEX, Image, Mask, Split
 from bench.errors import UserError
 from bench.settings import Settings
 
-Batch = tuple[torch.Tensor, torch.Tensor]  # (N, H, W, channels) uint8, (N, H, W) uint8
+# (N, H, W, channels) uint8, (N, H, W) uint8 and, where pixels are weighed, (N, H, W) float32
+Batch = tuple[torch.Tensor, ...]
+Weights = Mapping[str, NDArray[np.float32]]  # name of an image → (H, W)
 
 
 class BatchSettings(Settings):
     """How training crops are cut from images."""
 
-    crop_size: int = Field(96, ge=1, description="height and width of a training crop, pixels")
-    batch_size: int = Field(4, ge=1)
+    crop_size: int = Field(
+        96, ge=1, le=1 << 14, description="height and width of a training crop, pixels"
+    )
+    crop_of: Literal["input", "output"] = Field(
+        "input", description="crop_size is that of the network's input, or that of its output"
+    )
+    batch_size: int = Field(4, ge=1, le=1 << 16)
     small_images: Literal["pad", "drop"] = Field(
         "pad", description="images smaller than the crop: mirror their borders, or leave them out"
     )
     augmentation: str | dict[str, Any] = Field(
         "none", description="a key of bench.augment.AUGMENTATIONS, or a serialised pipeline"
     )
+
+    def input_size(self, margin: int) -> int:
+        """Return height and width of the input of a network whose output is smaller by a margin."""
+        return self.crop_size + (margin if self.crop_of == "output" else 0)
 
     @field_validator("augmentation")
     @classmethod
@@ -50,20 +62,37 @@ class BatchSettings(Settings):
 class Crops(TorchDataset[Any]):
     """Random crops of the images of a split, addressed by (epoch, index).
 
+    What an unpadded network predicts of a crop can lie anywhere in the image: its context is
+    mirrored at the borders.
+
     Args:
         split: where the images come from.
         settings: size of the crops and what is done before cutting.
         seed: with epoch and index, it decides crop and augmentation.
+        margin: by how much the network's output is smaller than a crop, in height and in width.
+        weights: of the pixels of every image; warped and cut like its labels.
 
     Raises:
         UserError: if no image is left to train on.
     """
 
-    def __init__(self, split: Split, settings: BatchSettings, *, seed: int) -> None:
+    def __init__(
+        self,
+        split: Split,
+        settings: BatchSettings,
+        *,
+        seed: int,
+        margin: int = 0,
+        weights: Weights | None = None,
+    ) -> None:
         self.read = split.read
-        self.size = settings.crop_size
+        self.size = settings.input_size(margin)
+        self.margin = margin
+        self.weights = weights
         self.seed = seed
         self.augment = augment.build(settings.augmentation)
+        if self.augment is not None and weights is not None:
+            self.augment.add_targets({"weights": "mask"})
         self.names = split.names
         if settings.small_images == "drop":
             self.names = tuple(name for name in split.names if self._fits(name))
@@ -71,30 +100,35 @@ class Crops(TorchDataset[Any]):
         if not self.names:
             raise UserError(
                 f"train.crop_size: none of the {len(split.names)} training images is as large as "
-                f"{self.size}×{self.size} pixels (small_images: drop)"
+                f"{self.size - margin}×{self.size - margin} pixels (small_images: drop)"
             )
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, address: tuple[int, int]) -> tuple[Image, Mask]:
+    def __getitem__(self, address: tuple[int, int]) -> tuple[NDArray[Any], ...]:
         epoch, index = address
         rng = np.random.default_rng([self.seed, epoch, index])
         image, mask = self.read(self.names[index])
+        parts: dict[str, NDArray[Any]] = {"image": image, "mask": mask}
+        if self.weights is not None:
+            parts["weights"] = self.weights[self.names[index]]
         if self.augment is not None:
             # One generator for all transforms. `set_random_seed` would give each of them a
             # generator of its own with the same seed, and every sample correlated draws.
             self.augment.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-            moved = self.augment(image=image, mask=mask)
-            image, mask = moved["image"], moved["mask"]
-        image, mask = pad(image, mask, self.size, self.size)
-        top = int(rng.integers(mask.shape[0] - self.size + 1))
-        left = int(rng.integers(mask.shape[1] - self.size + 1))
+            parts = self.augment(**parts)
+        height, width = (max(side + self.margin, self.size) for side in parts["mask"].shape)
+        whole: list[NDArray[Any]] = [*pad(parts["image"], parts["mask"], height, width)]
+        if self.weights is not None:
+            whole.append(_bordered(parts["weights"], height, width))
+        top = int(rng.integers(height - self.size + 1))
+        left = int(rng.integers(width - self.size + 1))
         window = slice(top, top + self.size), slice(left, left + self.size)
-        return np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window])
+        return tuple(np.ascontiguousarray(part[window]) for part in whole)
 
     def _fits(self, name: str) -> bool:
-        return bool(min(self.read(name)[1].shape) >= self.size)
+        return bool(min(self.read(name)[1].shape) >= self.size - self.margin)
 
 
 class Order:
@@ -128,11 +162,22 @@ class Batches:
         settings: crop, batch size, augmentation.
         seed: decides order, crops and augmentation.
         workers: loader processes; 0 loads in this process. Does not change the batches.
+        margin: by how much the network's output is smaller than a crop, in height and in width.
+        weights: of the pixels of every image; batches then have them too.
     """
 
-    def __init__(self, split: Split, settings: BatchSettings, *, seed: int, workers: int) -> None:
+    def __init__(
+        self,
+        split: Split,
+        settings: BatchSettings,
+        *,
+        seed: int,
+        workers: int,
+        margin: int = 0,
+        weights: Weights | None = None,
+    ) -> None:
         cv2.setNumThreads(0)  # a loader process forked beside OpenCV's threads would hang
-        self.crops = Crops(split, settings, seed=seed)
+        self.crops = Crops(split, settings, seed=seed, margin=margin, weights=weights)
         self.order = Order(len(self.crops), settings.batch_size, seed=seed)
         self.loader: DataLoader[Any] = DataLoader(
             self.crops,
@@ -149,7 +194,7 @@ class Batches:
         return len(self.order)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch: (N, H, W, channels) and (N, H, W), both uint8."""
+        """Yield an epoch's batches: (N, H, W, channels), (N, H, W), perhaps (N, H, W) weights."""
         self.order.epoch = number
         yield from self.loader
 
@@ -159,15 +204,26 @@ def pad(image: Image, mask: Mask, height: int, width: int) -> tuple[Image, Mask]
 
     The image stays in the middle. Images that are large enough come back as they are.
     """
-    missing = max(height - mask.shape[0], 0), max(width - mask.shape[1], 0)
-    if not any(missing):
+    sides = _sides(mask.shape, height, width)
+    if not any(sides):
         return image, mask
-    top, left = missing[0] // 2, missing[1] // 2
-    sides = (top, missing[0] - top, left, missing[1] - left)
-    shape = (mask.shape[0] + missing[0], mask.shape[1] + missing[1], image.shape[2])
+    shape = (max(height, mask.shape[0]), max(width, mask.shape[1]), image.shape[2])
     padded = cv2.copyMakeBorder(image, *sides, cv2.BORDER_REFLECT_101).reshape(shape)
     void = cv2.copyMakeBorder(mask, *sides, cv2.BORDER_CONSTANT, value=[IGNORE_INDEX])
     return padded.astype(np.uint8, copy=False), void.astype(np.uint8, copy=False)
+
+
+def _bordered(weights: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Enlarge weights as `pad` enlarges labels; those of its void are 0."""
+    sides = _sides(weights.shape, height, width)
+    wide = cv2.copyMakeBorder(weights, *sides, cv2.BORDER_CONSTANT, value=[0])
+    return wide.astype(np.float32, copy=False)
+
+
+def _sides(shape: tuple[int, ...], height: int, width: int) -> tuple[int, int, int, int]:
+    """Return what is missing above, below, to the left and to the right."""
+    rows, columns = max(height - shape[0], 0), max(width - shape[1], 0)
+    return rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
 
 
 def to_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -178,6 +234,5 @@ def to_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _stack(samples: list[tuple[Image, Mask]]) -> Batch:
-    images, masks = zip(*samples, strict=True)
-    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
+def _stack(samples: list[tuple[NDArray[Any], ...]]) -> Batch:
+    return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))

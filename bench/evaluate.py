@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -38,10 +39,24 @@ class EvaluateSettings(Settings):
     extremes: int = Field(
         2, ge=0, description="of the worst and of the best images, how many are kept as well"
     )
+    tta: Literal["none", "rotations"] = Field(
+        "none", description="average the final predictions over turned and mirrored inputs"
+    )
     study: bool = Field(
         False, description="also score random crops as the study that this began with did"
     )
     checkpoint: bool = Field(False, description="keep the final weights, as safetensors")
+
+
+View = tuple[int, bool]  # quarter turns to the left, of the image or of its mirror image
+
+# The U-Net paper averages "over 7 rotated versions of the input" without naming them. Turning and
+# mirroring map the pixels of a square onto each other in eight ways; these are the seven other
+# than leaving it as it is. No pixel has to be interpolated.
+VIEWS: dict[str, tuple[View, ...]] = {
+    "none": ((0, False),),
+    "rotations": tuple((turns, mirrored) for mirrored in (False, True) for turns in range(4))[1:],
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,8 @@ class Predictor:
         tile: the input size of an unpadded network, which predicts by overlapping tiles
             instead; None for a padded one.
         margin: what is cut off each side of a tile.
+        views: the image is predicted turned so, and probabilities are averaged; a key of
+            ``VIEWS``.
     """
 
     device: torch.device
@@ -63,15 +80,30 @@ class Predictor:
     multiple: int
     tile: int | None = None
     margin: int = 0
+    views: str = "none"
 
     def logits(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
         """Predict images of one size: list of (H, W, channels) uint8 → (N, C, H, W) logits."""
-        with torch.inference_mode(), autocast(self.device, self.precision):
-            return self._whole(model, images) if self.tile is None else self._tiled(model, images)
+        if self.views == "none":
+            return self._once(model, images)
+        views = VIEWS[self.views]
+        mean = torch.stack(
+            [
+                turned_back(self._once(model, [turned(image, view) for image in images]), view)
+                .float()
+                .log_softmax(1)
+                for view in views
+            ]
+        ).logsumexp(0)
+        return mean - math.log(len(views))
 
     def labels(self, model: nn.Module, images: list[Image]) -> NDArray[np.uint8]:
         """Predict images of one size: list of (H, W, channels) uint8 → (N, H, W) labels."""
         return self.logits(model, images).argmax(1).to("cpu", torch.uint8).numpy()
+
+    def _once(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            return self._whole(model, images) if self.tile is None else self._tiled(model, images)
 
     def _whole(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
         height, width = images[0].shape[:2]
@@ -89,6 +121,19 @@ class Predictor:
         tile, margin = self.tile or 0, self.margin
         tiled = [predict_tiled(model, image, tile=tile, margin=margin) for image in inputs]
         return torch.stack(tiled)
+
+
+def turned(image: Image, view: View) -> Image:
+    """Mirror an image (H, W, channels) left to right, if the view says so, then turn it."""
+    turns, mirrored = view
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, turns))
+
+
+def turned_back(logits: torch.Tensor, view: View) -> torch.Tensor:
+    """Bring logits (N, C, H, W) of a turned image back to where its pixels were."""
+    turns, mirrored = view
+    upright = torch.rot90(logits, -turns, (2, 3))
+    return upright.flip(3) if mirrored else upright
 
 
 def evaluate(
@@ -144,7 +189,7 @@ def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict
     """
     model.eval()
     scores, absent = [], []
-    for images, labels in crops.epoch(1):  # always the same crops, so that epochs compare
+    for images, labels, *_ in crops.epoch(1):  # always the same crops, so that epochs compare
         with torch.inference_mode(), autocast(predictor.device, predictor.precision):
             logits = model(to_input(images, predictor.device))
         target = labels.to(predictor.device).long()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -104,7 +105,7 @@ def check(name: str, options: Mapping[str, float]) -> None:
         UserError: if there is no such loss, or it takes no such option or value.
     """
     check_name(name)
-    takes = [o for o in inspect.signature(LOSSES[name]).parameters if o != "ignore_index"]
+    takes = _options(name)
     for option in options:
         if option not in takes:
             hint = nearest(option, takes) if takes else "; it takes none"
@@ -120,6 +121,16 @@ def check(name: str, options: Mapping[str, float]) -> None:
         if not least <= value <= most or math.isinf(value):
             upto = "" if math.isinf(most) else f" and at most {most:g}"
             raise UserError(f"loss {name!r}: {option} is at least {least:g}{upto}, not {value:g}")
+
+
+@functools.cache
+def _options(name: str) -> tuple[str, ...]:
+    return tuple(o for o in inspect.signature(LOSSES[name]).parameters if o != "ignore_index")
+
+
+def takes_weights(name: str) -> bool:
+    """Tell whether a loss takes a weight for each pixel as a third argument, (N, H, W)."""
+    return LOSSES[name] is losses.PixelWeightedCrossEntropyLoss
 
 
 def check_name(name: str) -> None:

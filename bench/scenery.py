@@ -55,6 +55,17 @@ def draw_scene(
     return _photograph(canvas), _with_borders(canvas.labels)
 
 
+def smooth_noise(rng: Generator, size: tuple[int, int], cell: tuple[int, int]) -> Grid:
+    """Return noise in -128..127, interpolated between random points a cell apart."""
+    (height, width), (cell_y, cell_x) = size, cell
+    points = rng.integers(-128, 128, size=(height // cell_y + 2, width // cell_x + 2))
+    row, part_y = np.divmod(np.arange(height, dtype=np.int64), cell_y)
+    column, part_x = np.divmod(np.arange(width, dtype=np.int64), cell_x)
+    lines = points[row] * (cell_y - part_y)[:, None] + points[row + 1] * part_y[:, None]
+    values: Grid = lines[:, column] * (cell_x - part_x) + lines[:, column + 1] * part_x
+    return values // (cell_y * cell_x)
+
+
 class _Canvas:
     """The picture so far. ``unit`` is a hundredth of the shorter side: objects scale with it."""
 
@@ -82,14 +93,7 @@ class _Canvas:
         return red + shift, green + shift, blue + shift + self.between(-8, 8)
 
     def noise(self, cell_y: int, cell_x: int) -> Grid:
-        """Return smooth noise in -128..127, interpolated between random points a cell apart."""
-        rows, columns = self.height // cell_y + 2, self.width // cell_x + 2
-        points = self.rng.integers(-128, 128, size=(rows, columns))
-        row, part_y = np.divmod(self.y[:, 0], cell_y)
-        column, part_x = np.divmod(self.x[0], cell_x)
-        lines = points[row] * (cell_y - part_y)[:, None] + points[row + 1] * part_y[:, None]
-        values: Grid = lines[:, column] * (cell_x - part_x) + lines[:, column + 1] * part_x
-        return values // (cell_y * cell_x)
+        return smooth_noise(self.rng, (self.height, self.width), (cell_y, cell_x))
 
     def fill(self, region: Region, name: str, colour: Colour, texture: Grid | int = 0) -> None:
         """Paint a region with a colour plus a texture, and label it."""

@@ -33,6 +33,10 @@ class DatasetSettings(Settings):
 
     name: str
 
+    def for_seed(self, seed: int) -> DatasetSettings:
+        """Return the settings of a trial with this seed; most datasets are the same for all."""
+        return self
+
 
 @dataclass(frozen=True)
 class Split:
@@ -68,7 +72,8 @@ class Dataset:
     ``classes[i]`` is the name of label i and ``palette[i]`` its RGB colour; ``fingerprint``
     is a hex digest of everything that any split can return. What depends on some splits only
     is better identified by theirs: installing test images changes nothing about training.
-    ``scores`` are further ones that predictions are given.
+    ``scores`` are further ones that predictions are given; ``note`` is what a reader of scores
+    on this dataset has to know, such as what published ones were measured on.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Dataset:
     splits: Mapping[str, Split]
     fingerprint: str
     scores: ImageScores | None = None
+    note: str = ""
 
 
 class DatasetModule(Protocol):

@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from bench import membranes
 from bench.datasets import (
     Dataset,
     DatasetSettings,
@@ -28,19 +29,44 @@ from bench.errors import UserError
 from bench.images import read_stack
 
 SLICES = 30
-_COLOURS = {"membrane": (0, 0, 0), "cell": (255, 255, 255)}
+
+NOTE = (
+    "Scores on isbi2012 are of slices of the public training stack that were held out of training, "
+    "contiguous blocks of them. They are not the challenge's: the labels of its test stack are "
+    "hidden, and its leaderboard's numbers cannot be compared with these. There the U-Net paper "
+    "reports a warping error of 0.000353, a Rand error of 0.0382 and a pixel error of 0.0611 "
+    "(arXiv:1505.04597, table 1). V_rand and V_info are other measures, by which the challenge "
+    "ranked later on, and of them more is better."
+)
 
 
 class Settings(DatasetSettings):
-    """Settings of ISBI-2012: validation takes block ``fold`` of ``folds``, training the rest."""
+    """Settings of ISBI-2012: validation takes block ``fold`` of ``folds``, training the rest.
+
+    ``fold: seed`` is cross-validation: the trial with seed s holds out block s modulo ``folds``,
+    so that seeds 0 to ``folds`` - 1 hold out each block once. Arms are compared within a seed,
+    hence within a block, and the block is no level of a factor. Seeds that hold out the same block
+    are not independent of each other: give each block one seed where arms are compared.
+    """
 
     name: Literal["isbi2012"] = "isbi2012"
-    fold: int = Field(0, ge=0)
+    fold: int | Literal["seed"] = 0
     folds: int = Field(5, ge=2, le=SLICES)
+
+    def for_seed(self, seed: int) -> Settings:
+        """Return the settings with the block that a trial of this seed holds out."""
+        return self if self.fold != "seed" else self.model_copy(update={"fold": seed % self.folds})
+
+    @field_validator("fold", mode="before")
+    @classmethod
+    def _is_a_block(cls, fold: object) -> object:
+        if fold != "seed" and not (isinstance(fold, int) and fold >= 0):
+            raise ValueError(f"an integer from 0 on, or seed, not {fold!r}")
+        return fold
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Settings:
-        if self.fold >= self.folds:
+        if isinstance(self.fold, int) and self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} of {self.folds}: folds count from 0")
         return self
 
@@ -57,22 +83,24 @@ def load(settings: DatasetSettings, root: Path) -> Dataset:
     for file in files:
         if not file.is_file():
             raise UserError(f"{file}: no such file; put the challenge's training stack there")
+    chosen = settings.for_seed(0)  # for whoever only wants to know what there is
     content = fingerprint(*files)
     volume, labels = _stacks(*files, content)
-    blocks = np.array_split(np.arange(SLICES), settings.folds)
-    held_out = {int(number) for number in blocks[settings.fold]}
+    blocks = np.array_split(np.arange(SLICES), chosen.folds)
+    held_out = {int(number) for number in blocks[int(chosen.fold)]}
     splits = {
         "train": _split(volume, labels, set(range(SLICES)) - held_out, content),
         "val": _split(volume, labels, held_out, content),
     }
     return Dataset(
         name="isbi2012",
-        classes=tuple(_COLOURS),
-        palette=np.array(list(_COLOURS.values()), dtype=np.uint8),
+        classes=tuple(membranes.COLOURS),
+        palette=np.array(list(membranes.COLOURS.values()), dtype=np.uint8),
         in_channels=1,
         splits=splits,
         fingerprint=fingerprint(*(split.fingerprint for split in splits.values())),
-        scores=ImageScores(("v_rand", "v_info"), _em_scores),
+        scores=ImageScores(membranes.METRICS, membranes.scores),
+        note=NOTE,
     )
 
 
@@ -88,12 +116,6 @@ def _read(
     volume: NDArray[np.uint8], labels: NDArray[np.uint8], index: dict[str, int], name: str
 ) -> tuple[Image, Mask]:
     return volume[index[name], ..., None].copy(), labels[index[name]].copy()
-
-
-def _em_scores(prediction: Mask, truth: Mask) -> dict[str, float]:
-    from unet import segments  # imports torch, which listing datasets has no need of
-
-    return segments.em_scores(prediction, truth)
 
 
 @functools.lru_cache(maxsize=2)

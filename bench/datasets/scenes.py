@@ -56,16 +56,19 @@ class Settings(DatasetSettings):
     name: Literal["scenes"] = "scenes"
     void: Literal["ignore", "class"] = "ignore"
     size: int | tuple[int, int] = (120, 160)
-    train: int = Field(48, ge=1)
-    val: int = Field(16, ge=1)
-    test: int = Field(16, ge=1)
+    train: int = Field(48, ge=1, le=100_000)
+    val: int = Field(16, ge=1, le=100_000)
+    test: int = Field(16, ge=1, le=100_000)
     seed: int = Field(0, ge=0)
 
     @field_validator("size")
     @classmethod
     def _has_room(cls, size: int | tuple[int, int]) -> int | tuple[int, int]:
-        if min(size if isinstance(size, tuple) else (size,)) < 48:
+        sides = size if isinstance(size, tuple) else (size,)
+        if min(sides) < 48:
             raise ValueError("a side under 48 pixels leaves no room for a scene")
+        if max(sides) > 4096:
+            raise ValueError("a side of more than 4096 pixels takes too long to draw")
         return size
 
 

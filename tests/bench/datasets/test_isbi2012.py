@@ -91,3 +91,25 @@ def test_the_real_stack_holds_what_is_said_of_it(real_data):
     assert report.splits["val"].sizes == {(512, 512): 6}
     membrane = sum(split.pixels[0] for split in report.splits.values())
     assert membrane / (30 * 512**2) == pytest.approx(0.2196, abs=1e-4)
+
+
+def test_a_seed_holds_out_a_block_each(made_up_data):
+    settings = Settings(fold="seed", folds=5)
+    held_out = []
+    for seed in range(7):
+        chosen = settings.for_seed(seed)
+        assert chosen.fold == seed % 5
+        held_out.append(datasets.load(chosen, made_up_data).splits["val"].names)
+    assert held_out[5:] == held_out[:2]
+    assert sorted(name for names in held_out[:5] for name in names) == [
+        f"slice_{number:02d}" for number in range(30)
+    ]
+    numbers = [int(name[-2:]) for name in held_out[3]]
+    assert numbers == list(range(numbers[0], numbers[0] + 6))
+    assert Settings(fold=2).for_seed(4).fold == 2
+
+
+def test_its_note_tells_the_papers_numbers_apart(made_up_data):
+    note = datasets.load(Settings(), made_up_data).note
+    assert all(number in note for number in ("0.000353", "0.0382", "0.0611"))
+    assert "cannot be compared" in note
