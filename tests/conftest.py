@@ -16,7 +16,15 @@ from bench.datasets import msrc_v2
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = "msrc_v2_trainval.tar.xz"
+SEPARATE = {"benchmarks", "chaos", "simulations"}  # folders with a tox environment of their own
 STREETS = {"road": (128, 64, 128), "car": (0, 0, 142), "sky": (70, 130, 180)}
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out what takes long or wants a quiet machine, unless it is asked for by name."""
+    name = collection_path.name
+    asked_for = any(name in Path(argument.split("::")[0]).parts for argument in config.args)
+    return True if name in SEPARATE and not asked_for else None
 
 
 @pytest.fixture(scope="session")

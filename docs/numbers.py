@@ -1,0 +1,84 @@
+"""Write the numbers of the README from what is stored: ``python docs/numbers.py``.
+
+A block of the README begins with ``<!-- numbers: NAME -->`` and ends with ``<!-- end -->``;
+what stands between is made by the function of that name below, from files under ``results/``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+# Test of tests/benchmarks → what it races, as a reader would say it.
+RACES = {
+    "test_dice_ce": "Dice + CE, forward and backward, 8 × 22 × 192²",
+    "test_confusion_matrix": "confusion matrix, 8 × 192², 22 classes with void",
+    "test_elastic_deformation": "elastic deformation, 256² RGB and mask, in `A.Compose`",
+    "test_mask_decoding": "MSRC mask → labels, 213 × 320",
+    "test_loading_an_epoch": "loading an epoch: 24 crops of 96²",
+    "test_training_step[transposed]": "training step, U-Net 64 transposed, 2 × 3 × 192²",
+    "test_training_step[bilinear]": "training step, U-Net 64 bilinear, 2 × 3 × 192²",
+    "test_a_trial_takes_little_more_than_its_steps": "a trial, over a bare loop of its steps",
+    "test_100_000_trials_are_planned": "planning 100,000 trials",
+    "test_10_000_stored_trials_are_scanned": "reading 10,000 stored trials",
+}
+
+
+def rewritten(readme: str) -> str:
+    """Return the README with every block made anew.
+
+    Raises:
+        KeyError: if a block has a name that no function here has.
+    """
+    return BLOCK.sub(lambda found: found[1] + BLOCKS[found[2]]() + found[3], readme)
+
+
+def microbenchmarks() -> str:
+    """Return the table of ratios of ``tox -e bench``."""
+    stored = json.loads((ROOT / "results" / "microbenchmarks.json").read_text(encoding="utf-8"))
+    by_name = {one["name"]: one for one in stored["benchmarks"]}
+    lines = ["| float32 on the CPU, 2 threads | ours | how long others take |", "|---|--:|---|"]
+    lines += [_race(words, by_name[name]) for name, words in RACES.items() if name in by_name]
+    machine = stored["machine_info"]
+    lines += [
+        "",
+        (
+            f"Medians of alternating turns in one process, on {stored['datetime'][:10]}: "
+            f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}, Python "
+            f"{machine['python']}. Again with `tox -e bench`."
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _race(words: str, race: Mapping[str, Any]) -> str:
+    seconds = dict(race["seconds"])
+    name = next(iter(seconds))
+    ours = seconds.pop(name)
+    ratios = ", ".join(f"{peer} ×{_figures(s / ours)}" for peer, s in seconds.items())
+    return f"| {words} | {_duration(ours)} | {ratios or '–'} |"
+
+
+def _figures(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {"microbenchmarks": microbenchmarks}
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(rewritten(text), encoding="utf-8")
+    sys.stdout.write(f"{readme}: {len(BLOCK.findall(text))} blocks written\n")
