@@ -1,4 +1,4 @@
-"""The verbs: ``python -m bench run | report | status | data | schema``.
+"""The verbs: ``python -m bench run | report | status | compare | data | schema``.
 
 The one place where a user's mistake becomes a line on standard error and exit status 2.
 Rooms that take long to import are imported by the verb that needs them.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,14 +19,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench import data_verbs
 from bench.errors import UserError
-from bench.records import Store
+from bench.records import Store, Unwritable, left, upkeep
+from bench.terminal import Data, Results, Set, complain, data_root, out, say, warn, write
 
 if TYPE_CHECKING:
     import torch
 
-    from bench.datasets import Dataset as LoadedDataset
+    from bench.compare import Changes
     from bench.plan import Trial
+    from bench.records.upkeep import Review, Stale
 
 app = typer.Typer(
     help="U-Net ablations: run an experiment, report on it, look after its data.",
@@ -33,18 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="List, install, check and preview datasets.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
-out = Console(soft_wrap=True, highlight=False)
+app.add_typer(data_verbs.app, name="data")
 
-Results = Annotated[Path, typer.Option(help="Folder that holds all results.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of the datasets [BENCH_DATA, or data].")]
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Experiments; all if none is named.")
-]
-Dataset = Annotated[str, typer.Argument(metavar="NAME", help="As `data list` gives it.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
 ]
 
 
@@ -58,47 +55,74 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Loader processes [CUDA: up to 8]")
     ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; with ray, trials that share a GPU.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Seconds that a trial may take.")
+    ] = None,
+    accept_stale: Annotated[
+        bool, typer.Option("--accept-stale", help="Take results of other code or data as they are.")
+    ] = False,
+    lease: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds; claim trials by lease, where locks cannot be trusted."),
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the cluster, for ray.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the trials, measure none.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> int:
     """Measure every trial of an experiment that is not stored yet."""
-    from bench import config, environment, plan, progress, runner
+    from bench import config, environment, executors, plan, progress, runner, stopping
+    from bench.resume import Interrupted
 
     described = config.load(experiment, settings or [])
     where = environment.find_device(device)
-    root = _data_root(data)
+    root = data_root(data)
+    perform = executors.choose(
+        executor, described.measure, jobs=jobs, timeout=timeout, device=where, address=address
+    )
     trials = plan.plan(described, root)
-    store = Store(results / described.name)
+    store = Store(results / described.name, lease=lease)
     if dry_run:
-        _show_plan(trials, store, root, device=where)
+        _show_plan(described.measure, trials, store, root, device=where)
         return 0
     store.check_writable()
-    store.write_plan(plan.describe(described, trials, _command()))
+    found = upkeep.review(store, plan.planned(described, trials), accept_stale=accept_stale)
+    _tell(found)
+    accepted = {key: stale.record.key for key, stale in found.accepted.items()}
+    store.write_plan(plan.describe(described, trials, _command(), found.accepted))
     if workers is None:
         workers = min(8, max(0, (os.cpu_count() or 1) - 1)) if where.type == "cuda" else 0
     try:
-        outcome = runner.run(
-            described,
-            trials,
-            store,
-            root=root,
-            device=where,
-            workers=workers,
-            progress=progress.choose(out, quiet=quiet),
-        )
-    except KeyboardInterrupt:
-        _complain(f"interrupted; what is finished is stored. To go on: {_command()}")
+        with stopping.on_signals(warn) as stop:
+            outcome = runner.run(
+                described,
+                trials,
+                store,
+                root=root,
+                device=where,
+                workers=workers,
+                progress=progress.choose(out, quiet=quiet),
+                executor=perform,
+                stop=stop,
+                timeout=timeout,
+                accepted=accepted,
+            )
+    except (KeyboardInterrupt, Interrupted):
+        complain(f"interrupted; what is finished is stored. To go on: {_command()}")
         return 130
+    except Unwritable as error:
+        raise UserError(f"{error}; what is finished is stored. To go on: {_command()}") from error
     if not quiet:
-        found = f"{outcome.stored} were stored already, {outcome.measured} measured now"
-        _say(
-            f"{described.name}: {len(trials)} trials: {found}, {len(outcome.failed)} of them failed"
-        )
-        _say(f"results in {store.folder}; for the report: python -m bench report {described.name}")
+        counts = f"{outcome.stored} were stored already, {outcome.measured} measured now"
+        say(f"{described.name}: {len(trials)} trials: {counts}, {len(outcome.failed)} failed")
+        say(f"results in {store.folder}; for the report: python -m bench report {described.name}")
     for record in outcome.failed:
-        _complain(f"{record.label}, seed {record.seed}: {record.status}: {record.reason}")
+        complain(f"{record.label}, seed {record.seed}: {record.status}: {record.reason}")
     return 1 if outcome.failed else 0
 
 
@@ -107,14 +131,16 @@ def status(
     names: Names = None,
     results: Results = Path("results"),
 ) -> int:
-    """Count planned, stored and failed trials of each experiment."""
-    table = Table("experiment", "planned", "done", "failed", "missing", box=None)
+    """Count the trials of each experiment: done, failed, and left for `run` to measure."""
+    table = Table("experiment", "planned", "done", "failed", "left", box=None)
     for store in _stores(results, names):
         trials = (store.read_plan() or {})["trials"]
-        stored = store.keys()
-        states = [store.read(t["key"]).status for t in trials if t["key"] in stored]
-        done = states.count("done")
-        counts = (len(trials), done, len(states) - done, len(trials) - len(states))
+        keys = [trial["key"] for trial in trials]
+        held, damaged = store.intact(keys)
+        for line in damaged:
+            warn(line)
+        done = sum(record.status == "done" for record in held.values())
+        counts = (len(trials), done, len(held) - done, len(left(held, keys)))
         table.add_row(store.folder.name, *map(str, counts))
     out.print(table)
     return 0
@@ -124,14 +150,52 @@ def status(
 def report(
     names: Names = None,
     results: Results = Path("results"),
-    formats: Annotated[str, typer.Option("--format", help="md and csv, comma between.")] = "md,csv",
+    formats: Annotated[
+        str, typer.Option("--format", help="Of html, md, csv and tex, comma between.")
+    ] = "html,md,csv,tex",
 ) -> int:
-    """Write the report of each experiment, from what is stored and nothing else."""
+    """Write the report of each experiment, from what is stored and nothing else.
+
+    Unless a single one is named, also results/index.html, which lists them all.
+    """
+    # Numpy's threads have nothing to share in products as small as a report's, and wait for each
+    # other by spinning; beside other work a report took several times as long for it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from bench import report as reports
 
-    for store in _stores(results, names):
-        _say(f"report: {reports.write(store, [name.strip() for name in formats.split(',')])}")
+    stores = _stores(results, names)
+    wanted = [name.strip() for name in formats.split(",")]
+    single = names is not None and len(names) == 1
+    for path in reports.write_all(stores, wanted, index=None if single else results):
+        say(f"report: {path}")
     return 0
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Results as they were.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Results as they are.")],
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Allowed loss: of a score [0.01], or as a share of a speed [0.05]."
+        ),
+    ] = None,
+) -> int:
+    """Compare two results folders trial by trial; exit with 1 where B is worse than A."""
+    from bench import compare as comparing
+
+    found, alone = comparing.pairs(first, second)
+    for name in alone:
+        say(f"{name}: only in one of the two folders")
+    worse = []
+    for name, ours, theirs in found:
+        changes = comparing.compare(ours, theirs, tolerance)
+        _show_changes(name, changes)
+        worse += [f"{name}: {line}" for line in changes.complaints]
+    for line in worse:
+        complain(line)
+    return 1 if worse else 0
 
 
 @app.command()
@@ -146,110 +210,7 @@ def schema(
     if output is None:
         sys.stdout.write(config.schema())
         return 0
-    _write(output, config.schema())
-    return 0
-
-
-@data_app.command("list")
-def data_list(data: Data = None) -> int:
-    """List the datasets, and say which are ready."""
-    from bench import data as data_room
-
-    table = Table("dataset", "ready", "what it is", box=None)
-    for listed in data_room.listing(_data_root(data)):
-        table.add_row(listed.name, "yes" if listed.problem is None else "no", listed.about)
-    out.print(table)
-    return 0
-
-
-@data_app.command("install")
-def data_install(
-    name: Dataset,
-    archives: Annotated[
-        list[Path] | None,
-        typer.Option("--from", help="A zip or tar archive that you have; may be given again."),
-    ] = None,
-    data: Data = None,
-) -> int:
-    """Download a dataset, or unpack it from archives."""
-    from bench import data as data_room
-    from bench import progress
-
-    with progress.transfer(out) as moved:
-        lines = data_room.install(name, _data_root(data), archives or [], progress=moved)
-    for line in lines:
-        _say(line)
-    return 0
-
-
-@data_app.command("check")
-def data_check(name: Dataset, settings: Set = None, data: Data = None) -> int:
-    """Read a whole dataset; count sizes, classes and void, and name what is wrong with it."""
-    from bench import data as data_room
-
-    found = data_room.check(_load(name, settings, data))
-    for split_name, split in found.splits.items():
-        sizes = ", ".join(f"{n} × {h}×{w}" for (h, w), n in list(split.sizes.items())[:4])
-        more = f" and {len(split.sizes) - 4} other sizes" if len(split.sizes) > 4 else ""
-        _say(f"{split_name}: {split.images} images ({sizes}{more}), void {split.void_share:.1%}")
-    table = Table("class", *(f"{split}: images, pixels" for split in found.splits), box=None)
-    for index, class_name in enumerate(found.classes):
-        cells = (f"{s.images_with[index]}, {s.shares[index]:.2%}" for s in found.splits.values())
-        table.add_row(escape(class_name), *cells)
-    out.print(table)
-    for problem in found.problems:
-        _complain(problem)
-    return 2 if found.problems else 0
-
-
-@data_app.command("audit")
-def data_audit(
-    name: Dataset,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    output: Annotated[
-        Path | None, typer.Option(help="Markdown page to write, instead of printing.")
-    ] = None,
-    settings: Set = None,
-    data: Data = None,
-) -> int:
-    """Score predictors that know nothing of the images, by every convention for mean IoU."""
-    from bench import audit
-
-    dataset = _load(name, settings, data)
-    found = audit.audit(dataset, split)
-    if output is not None:
-        from bench.report import canary_page
-
-        _write(output, canary_page.render(dataset, split, found, settings or []))
-        _say(f"page: {output}")
-        return 0
-    table = Table("convention", *map(str, found.table.columns), box=None)
-    for convention, scores in zip(found.table.index, found.table.to_numpy(), strict=True):
-        table.add_row(str(convention), *(f"{score:.3f}" for score in scores))
-    out.print(table)
-    for flag in found.flags:
-        _say(flag.text)
-    return 0
-
-
-@data_app.command("preview")
-def data_preview(
-    name: Dataset,
-    output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("preview.png"),
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
-    count: Annotated[int, typer.Option(min=1, max=64, help="How many images.")] = 8,
-    settings: Set = None,
-    data: Data = None,
-) -> int:
-    """Draw images of a dataset above their labels."""
-    from bench import data as data_room
-
-    figure = data_room.preview(_load(name, settings, data), split, count=count)
-    try:
-        figure.savefig(output)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{output}: cannot be written ({error})") from error
-    _say(f"picture: {output}")
+    write(output, config.schema())
     return 0
 
 
@@ -262,32 +223,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(app(arguments, prog_name="python -m bench", standalone_mode=False) or 0)
     except UserError as error:
-        _complain(str(error))
+        complain(str(error))
     except Exception as error:
         # Mistakes in the command line itself. Typer raises click's class or its own, by version.
         if not hasattr(error, "format_message"):
             raise
-        _complain(error.format_message())
+        complain(error.format_message())
     return 2
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _data_root(given: Path | None) -> Path:
-    return given or Path(os.environ.get("BENCH_DATA") or "data")
-
-
-def _load(name: str, settings: list[str] | None, data: Path | None) -> LoadedDataset:
-    from bench import data as data_room
-    from bench import datasets, yaml_files
-
-    values = dict(yaml_files.assignment(text) for text in settings or [])
-    return datasets.load(data_room.settings_for(name, values), _data_root(data))
 
 
 def _stores(results: Path, names: list[str] | None) -> list[Store]:
@@ -301,35 +243,69 @@ def _stores(results: Path, names: list[str] | None) -> list[Store]:
     return [Store(results / name) for name in names or known]
 
 
-def _show_plan(trials: list[Trial], store: Store, root: Path, *, device: torch.device) -> None:
+def _show_plan(
+    measure: str, trials: list[Trial], store: Store, root: Path, *, device: torch.device
+) -> None:
     from bench import estimate, progress
 
-    stored = store.keys()
+    keys = [trial.key for trial in trials]
+    unfinished = set(left(store.held(keys), keys))
     seeds: dict[str, list[str]] = {}
     for trial in trials:
-        mark = "✓" if trial.key in stored else ""
+        mark = "" if trial.key in unfinished else "✓"
         seeds.setdefault(trial.arm.label, []).append(f"{trial.seed}{mark}")
     table = Table("arm", "seeds (✓ stored)", box=None)
     for label, marks in seeds.items():
         table.add_row(label, " ".join(marks))
     out.print(table)
-    waiting = [trial for trial in trials if trial.key not in stored]
-    _say(f"{len(trials)} trials, {len(trials) - len(waiting)} of them stored")
+    waiting = [trial for trial in trials if trial.key in unfinished]
+    say(f"{len(trials)} trials, {len(trials) - len(waiting)} of them stored")
     if waiting:
-        left = progress.duration(estimate.seconds(waiting, store, root=root, device=device))
-        _say(f"about {left} for the other {len(waiting)} on {device} (good to a factor of two)")
+        try:
+            seconds = estimate.seconds(measure, waiting, store, root=root, device=device)
+        except (RuntimeError, MemoryError) as error:  # such a network does not fit, say
+            say(f"the time cannot be estimated ({' '.join(str(error).split())[:200]})")
+            return
+        about = f"about {progress.duration(seconds)} for the other {len(waiting)} on {device}"
+        say(f"{about} (good to a factor of two)")
+
+
+def _tell(found: Review) -> None:
+    """Say what was put aside, whether or not anybody wants to hear of progress."""
+    for line in found.damaged:
+        warn(f"{line}; put aside in damaged/, and measured again")
+    for differs, records in _by_difference(found.archived):
+        kept = f"kept in {found.archive}; --accept-stale takes finished ones as they are"
+        warn(f"{records} stored for other {differs}: measured again ({kept})")
+    for differs, records in _by_difference(found.accepted.values()):
+        warn(f"{records} stored for other {differs}: taken as they are (--accept-stale)")
+
+
+def _by_difference(stale: Iterable[Stale]) -> list[tuple[str, str]]:
+    """Return what differs, and how many trials were stored for that."""
+    counts = Counter(", ".join(one.differs) or "experiments" for one in stale)
+    return [(differs, f"{n} trial{'s' * (n > 1)}") for differs, n in counts.items()]
+
+
+def _show_changes(name: str, changes: Changes) -> None:
+    say(
+        f"{name}: {changes.matched} trials finished in both, "
+        f"{changes.identical} of them with the same {changes.metric}"
+    )
+    change = "B / A" if changes.relative else "B - A"
+    table = Table("arm", "seeds", "A", "B", f"{change} [95 %]", "time B / A [95 %]", box=None)
+    for arm in changes.arms:
+        table.add_row(escape(arm.arm), str(arm.change.n), *arm.cells(relative=changes.relative))
+    wide = Console(width=max(out.width, 140), highlight=False)  # wrapped numbers are hard to read
+    wide.print(table)
+    for line in changes.alone:
+        say(f"only in one: {line}")
+    for what, (a, b) in changes.differing.items():
+        say(f"differs: {what}: {a} in A, {b} in B")
 
 
 def _command() -> str:
     return shlex.join(["python", "-m", "bench", *sys.argv[1:]])
-
-
-def _say(line: str) -> None:
-    out.print(line, markup=False)
-
-
-def _complain(line: str) -> None:
-    sys.stderr.write(f"error: {' '.join(line.split())}\n")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,20 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from bench import datasets, models
+from bench import borders, datasets, losses, models
 from bench.batches import Batches, BatchSettings
 from bench.datasets import Dataset, Split, class_pixels
 from bench.errors import UserError
 from bench.evaluate import EvaluateSettings, Predictor, evaluate, panel_names, study_scores
 from bench.evidence import Evidence, confusion_json, soft_json
 from bench.precision import float32_as
+from bench.resume import Keeper
 from bench.shapes import Shapes
 from bench.train import EpochRow, train
-from bench.trial import TrialSettings
+from bench.trial import Measurement, TrialSettings
 from unet import metrics
-from unet.model import margin
 
 Put = Callable[[bytes, str], str]  # (content, suffix) -> the name under which it is stored
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What a trial gives: ``result`` goes into its record, ``details`` beside it."""
-
-    result: dict[str, Any]
-    details: dict[str, Any]
 
 
 def measure(
@@ -48,6 +39,7 @@ def measure(
     workers: int,
     put: Put,
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
+    keeper: Keeper | None = None,
 ) -> Measurement:
     """Train and evaluate one network.
 
@@ -59,6 +51,7 @@ def measure(
         workers: loader processes; they change the time, not the result.
         put: stores a picture and returns its name.
         on_epoch: called with each row of the history when it is made.
+        keeper: brings back and keeps the state of an unfinished training.
 
     Returns:
         Scores of ``settings.evaluate.split`` and what they were computed from.
@@ -67,24 +60,36 @@ def measure(
         UserError: if the data or an option is not there.
         Diverged: if the loss is no number any more.
     """
-    dataset = datasets.load(settings.data, root)
+    dataset = datasets.load(settings.data.for_seed(seed), root)
     training, evaluated = _split(dataset, "train"), _split(dataset, settings.evaluate.split)
     watched = _watched(settings)
+    train_pixels = class_pixels(training, len(dataset.classes)).sum(0)
+    if not train_pixels.any():
+        raise UserError(f"data: every pixel of {dataset.name}'s training masks is void")
     torch.set_num_threads(settings.train.threads)
     model = _network(settings, dataset, seed, device)
-    batches = Batches(training, settings.train, seed=seed, workers=workers)
-    predictor = _predictor(settings, device)
+    margin = models.margin(settings.model)
+    batches = Batches(
+        training,
+        settings.train,
+        seed=seed,
+        workers=workers,
+        margin=margin,
+        weights=_weights(settings, dataset),
+    )
+    quick = _predictor(settings, device)
+    predictor = replace(quick, views=settings.evaluate.tta)
     num_classes = len(dataset.classes)
     crops = _plain(settings)
 
     def watch(model: nn.Module) -> dict[str, Any]:
         split = _split(dataset, watched)
-        found = _epoch_scores(evaluate(model, split, predictor, num_classes))
+        found = _epoch_scores(evaluate(model, split, quick, num_classes))
         if settings.evaluate.study:
-            found |= study_scores(model, Batches(split, crops, seed=seed, workers=0), predictor)
+            watched_crops = Batches(split, crops, seed=seed, workers=0, margin=margin)
+            found |= study_scores(model, watched_crops, quick)
         return found
 
-    started = time.perf_counter()
     with float32_as(settings.train.precision):
         trained = train(
             model,
@@ -95,8 +100,8 @@ def measure(
             evaluate_every=settings.evaluate.every,
             keep=settings.evaluate.keep,
             on_epoch=on_epoch,
+            keeper=keeper,
         )
-        training_seconds = time.perf_counter() - started
         shapes = Shapes(num_classes, dataset.scores)
         evidence = evaluate(model, evaluated, predictor, num_classes, look=shapes.look)
         shown = _shown(evidence, settings.evaluate)
@@ -110,7 +115,7 @@ def measure(
         "chosen_epoch": trained.epoch,
         "metrics": {**scores(evidence), **shapes.metrics()},
         "counts": _counts(settings, batches, evidence, model),
-        "training_seconds": training_seconds,
+        "training_seconds": trained.seconds,
         "panels": panels,
         "checkpoint": _checkpoint(model, put) if settings.evaluate.checkpoint else None,
     }
@@ -119,8 +124,10 @@ def measure(
         "confusion": confusion_json(evidence),
         "soft": soft_json(evidence),
         "shapes": shapes.json(),
-        "train_pixels": class_pixels(training, num_classes).sum(0).tolist(),
+        "train_pixels": train_pixels.tolist(),
     }
+    if dataset.note:
+        result["note"] = dataset.note
     return Measurement(result, details)
 
 
@@ -131,6 +138,13 @@ def _network(
     torch.manual_seed(seed)
     model = models.build(settings.model, dataset.in_channels, len(dataset.classes)).to(device)
     return model.to(memory_format=torch.channels_last) if settings.train.channels_last else model
+
+
+def _weights(settings: TrialSettings, dataset: Dataset) -> borders.Weights | None:
+    """Return the weights of training pixels, if the loss takes any."""
+    if not losses.takes_weights(settings.train.loss):
+        return None
+    return borders.weight_maps(dataset, settings.train.border_weights)
 
 
 def scores(evidence: Evidence) -> dict[str, Any]:
@@ -175,20 +189,24 @@ def _watched(settings: TrialSettings) -> str:
 
 def _plain(settings: TrialSettings) -> BatchSettings:
     """Return how crops are cut for the study's score: as for training, not augmented."""
-    shared = settings.train.model_dump(include={"crop_size", "batch_size", "small_images"})
+    cut = {"crop_size", "crop_of", "batch_size", "small_images"}
+    shared = settings.train.model_dump(include=cut)
     return BatchSettings(**shared)
 
 
 def _predictor(settings: TrialSettings, device: torch.device) -> Predictor:
     model, precision = settings.model, settings.train.precision
-    if model.name != "unet" or model.padding == "same":
+    lost = models.margin(model)
+    if not lost:
         return Predictor(device, precision, models.size_multiple(model))
     # Tiles as large as training crops. Steps from tile to tile are a multiple of what the
     # poolings divide by, so that every pixel is predicted from the same place in the grid.
-    tile, lost = settings.train.crop_size, margin(model.depth)
-    step = (tile - lost) // 2**model.depth * 2**model.depth
+    tile, multiple = settings.input_size, models.size_multiple(model)
+    step = (tile - lost) // multiple * multiple
     if step == 0:
-        raise UserError(f"train.crop_size: {tile} leaves too little of a tile to predict by")
+        raise UserError(
+            f"train.crop_size: {settings.train.crop_size} leaves too little of a tile to predict by"
+        )
     return Predictor(device, precision, multiple=1, tile=tile, margin=(tile - step) // 2)
 
 

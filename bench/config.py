@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,10 @@ from bench.settings import Settings
 from bench.trial import TrialSettings
 
 Levels = dict[str, Any]  # dotted setting → its value in one arm
+THROUGHPUT_METRICS = ("images_per_second", "floor_share")  # more is better
+REPETITIONS = 5  # of a throughput trial, where its file names no seeds
+MAX_TRIALS = 1_000_000  # of one experiment
+MAX_FILES = 100  # that an experiment extends, counted as often as each is read
 DOTTED_SECTIONS = ("factors", "baseline")  # their keys are dotted settings themselves
 DATASET_METRICS = ("v_rand", "v_info")  # that some datasets have and others do not
 
@@ -24,7 +29,7 @@ class Experiment(TrialSettings):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
     question: str = Field("", description="what this experiment is to answer, for the report")
-    measure: Literal["accuracy"] = "accuracy"
+    measure: Literal["accuracy", "throughput"] = "accuracy"
     metric: Literal[
         "mean_iou",
         "mean_boundary_iou",
@@ -33,18 +38,45 @@ class Experiment(TrialSettings):
         "mean_class_accuracy",
         "v_rand",
         "v_info",
+        "images_per_second",
+        "floor_share",
     ] = "mean_iou"
     factors: dict[str, list[Any]] = Field({}, description="dotted setting → its levels")
     design: Literal["full_factorial", "one_at_a_time"] = "full_factorial"
     include: list[Levels] = Field([], description="further arms, each over the baseline")
     exclude: list[Levels] = Field([], description="combinations of levels to leave out")
-    seeds: list[int] = Field([0, 1, 2], min_length=1, description="a list, or how many")
+    seeds: list[int] = Field(
+        [0, 1, 2], min_length=1, description="a list, or how many; of throughput, its repetitions"
+    )
     baseline: Levels = Field({}, description="the level of each factor to compare with")
+    equivalence: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="differences below this, in units of the metric, do not matter",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_throughput(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("measure") == "throughput":
+            return {"metric": "images_per_second", "seeds": REPETITIONS, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _metric_is_measured(self) -> Experiment:
+        if (self.metric in THROUGHPUT_METRICS) != (self.measure == "throughput"):
+            raise ValueError(f"metric: measure: {self.measure} does not give {self.metric!r}")
+        return self
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _counted(cls, seeds: Any) -> Any:
-        return list(range(seeds)) if isinstance(seeds, int) and seeds > 0 else seeds
+        if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
+            if seeds > MAX_TRIALS:
+                raise ValueError(f"{seeds} are more than {MAX_TRIALS}")
+            return list(range(seeds))
+        return seeds
 
     @field_validator("seeds")
     @classmethod
@@ -65,6 +97,13 @@ class Experiment(TrialSettings):
             repeated = [level for i, level in enumerate(levels) if level in levels[:i]]
             if repeated:
                 raise ValueError(f"factors.{name}: level {repeated[0]!r} is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _is_of_a_size_to_be_planned(self) -> Experiment:
+        trials = math.prod(len(levels) for levels in self.factors.values()) * len(self.seeds)
+        if self.design == "full_factorial" and trials > MAX_TRIALS:
+            raise ValueError(f"factors: they make {trials} trials; at most {MAX_TRIALS}")
         return self
 
     @model_validator(mode="after")
@@ -102,7 +141,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         UserError: naming the file and the key, whatever is wrong with them.
     """
-    values = _read(path)
+    values = _read(path, iter(range(MAX_FILES)))
     for override in overrides:
         _override(values, override)
     try:
@@ -146,11 +185,11 @@ def explain(error: ValidationError) -> str:
 
 def setting_paths(settings: Settings, prefix: str = "") -> Iterator[str]:
     """Yield the dotted name of every setting, sections included: ``train.schedule.gamma``."""
-    for name in type(settings).model_fields:
-        yield prefix + name
+    for key, name in type(settings).keys().items():
+        yield prefix + key
         value = getattr(settings, name)
         if isinstance(value, Settings):
-            yield from setting_paths(value, f"{prefix}{name}.")
+            yield from setting_paths(value, f"{prefix}{key}.")
 
 
 def _named_settings(experiment: Experiment) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -158,17 +197,23 @@ def _named_settings(experiment: Experiment) -> Iterator[tuple[str, Mapping[str, 
     yield from (("include", row) for row in experiment.include)
 
 
-def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Read a YAML file and what it extends; of two values for a key the later one wins."""
+def _read(path: Path, left: Iterator[int], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a YAML file and what it extends; of two values for a key the later one wins.
+
+    ``left`` has an item for every file that may still be read: a few small files that extend
+    each other several times would be a bomb.
+    """
     if path.resolve() in seen:
         raise UserError(f"{path}: extends itself")
+    if next(left, None) is None:
+        raise UserError(f"{path}: extends more than {MAX_FILES} files")
     values = yaml_files.read_mapping(path)
     parents = values.pop("extends", [])
     merged: dict[str, Any] = {}
     for parent in parents if isinstance(parents, list) else [parents]:
-        if not isinstance(parent, str):
+        if not isinstance(parent, str) or "\0" in parent:
             raise UserError(f"{path}: extends: a file name is wanted (got {parent!r})")
-        merged = _merge(merged, _read(path.parent / parent, (*seen, path.resolve())))
+        merged = _merge(merged, _read(path.parent / parent, left, (*seen, path.resolve())))
     return _merge(merged, values)
 
 
@@ -186,7 +231,8 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def _override(values: dict[str, Any], override: str) -> None:
     """Apply one ``--set key=value`` to the values of a file."""
     key, value = yaml_files.assignment(override)
-    if key in values.get("factors", {}):
+    factors = values.get("factors")
+    if isinstance(factors, dict) and key in factors:
         raise UserError(f"--set {override}: {key} is a factor; set factors.{key}=[...] instead")
     section, _, rest = key.partition(".")
     path = [section, rest] if section in DOTTED_SECTIONS and rest else key.split(".")

@@ -7,23 +7,30 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
-from torch import nn
+from torch import Tensor, nn
 
 from bench.errors import UserError, nearest
 from bench.settings import Settings
-from unet.model import UNet
+from unet.model import UNet, he_normal_, nearest_valid_sizes
+from unet.model import margin as unet_margin
 
 
 class ModelSettings(Settings):
     """Which network, and its options. An option that a network does not read changes nothing."""
 
     name: str = Field("unet", description="a key of bench.models.MODELS")
-    base_channels: int = Field(64, ge=1, description="channels of the first level (unet)")
-    depth: int = Field(4, ge=1, le=8, description="number of poolings (unet)")
+    base_channels: int = Field(
+        64, ge=1, le=4096, description="channels of the first level (unet, unet_paper)"
+    )
+    depth: int = Field(4, ge=1, le=8, description="number of poolings (unet, unet_paper)")
     upsampling: Literal["transposed", "bilinear"] = "transposed"
     padding: Literal["same", "valid"] = "same"
     norm: Literal["batch", "none"] = "batch"
     dropout: float = Field(0.0, ge=0, lt=1, description="at the bottom of the U (unet)")
+    init: Literal["torch", "he"] = Field(
+        "torch",
+        description="initial weights (unet): PyTorch's, or N(0, √(2 / fan-in)) and biases 0",
+    )
     encoder: str = Field("resnet34", description="an encoder of segmentation_models_pytorch")
     encoder_weights: str | None = Field(None, description="pretrained weights; null: none")
 
@@ -41,17 +48,22 @@ class ModelSettings(Settings):
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network, which settings it reads, and the sizes that it takes whole."""
+    """How to build a network, which settings it reads, and the sizes that it takes and gives."""
 
     build: Callable[[ModelSettings, int, int], nn.Module]
     reads: frozenset[str]
     size_multiple: Callable[[ModelSettings], int]
+    margin: Callable[[ModelSettings], int] = lambda settings: 0
+    nearest_sizes: Callable[[ModelSettings, int], tuple[int, int]] = lambda settings, size: (
+        size,
+        size,
+    )
 
 
 def build(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
     """Build a network that maps (N, in_channels, H, W) to logits (N, num_classes, H', W').
 
-    H' and W' equal H and W, but for ``padding: valid``. Initial weights come from torch's
+    H' and W' are smaller than H and W by `margin`. Initial weights come from torch's
     global generator.
 
     Raises:
@@ -80,9 +92,19 @@ def size_multiple(settings: ModelSettings) -> int:
     return MODELS[settings.name].size_multiple(settings)
 
 
+def margin(settings: ModelSettings) -> int:
+    """Return by how many pixels logits are smaller than the image, in height and in width."""
+    return MODELS[settings.name].margin(settings)
+
+
+def nearest_sizes(settings: ModelSettings, size: int) -> tuple[int, int]:
+    """Return the nearest sizes of training crops that the network takes, from below and above."""
+    return MODELS[settings.name].nearest_sizes(settings, size)
+
+
 def unet(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
     """Build this project's U-Net."""
-    return UNet(
+    network = UNet(
         in_channels,
         num_classes,
         base_channels=settings.base_channels,
@@ -92,6 +114,9 @@ def unet(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Modu
         norm=settings.norm,
         dropout=settings.dropout,
     )
+    if settings.init == "he":
+        he_normal_(network)
+    return network
 
 
 def smp_unet(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
@@ -107,12 +132,84 @@ def smp_unet(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.
     return network
 
 
+def unet_paper(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
+    """Build the network of arXiv:1505.04597, of any width and depth; see `UNet.paper`."""
+    network = UNet(
+        in_channels,
+        num_classes,
+        base_channels=settings.base_channels,
+        depth=settings.depth,
+        padding="valid",
+        norm="none",
+        dropout=0.5,
+    )
+    he_normal_(network)
+    return network
+
+
+class Logits(nn.Module):
+    """A torchvision segmentation network that gives its logits alone, not a dictionary."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits (N, num_classes, H, W) of images (N, C, H, W)."""
+        logits: Tensor = self.network(images)["out"]
+        return logits
+
+
+def fcn_resnet50(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
+    """Build torchvision's FCN over a dilated ResNet-50, without weights."""
+    from torchvision.models import segmentation
+
+    return _of_torchvision(segmentation.fcn_resnet50, in_channels, num_classes)
+
+
+def deeplabv3_resnet50(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
+    """Build torchvision's DeepLabV3 over a dilated ResNet-50, without weights."""
+    from torchvision.models import segmentation
+
+    return _of_torchvision(segmentation.deeplabv3_resnet50, in_channels, num_classes)
+
+
+def _of_torchvision(
+    make: Callable[..., nn.Module], in_channels: int, num_classes: int
+) -> nn.Module:
+    network: Any = make(weights=None, weights_backbone=None, num_classes=num_classes)
+    if in_channels != 3:  # torchvision builds it for colours only
+        network.backbone.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+    return Logits(network)
+
+
+def _unet_margin(settings: ModelSettings) -> int:
+    return unet_margin(settings.depth) if settings.padding == "valid" else 0
+
+
+def _unet_sizes(settings: ModelSettings, size: int) -> tuple[int, int]:
+    if settings.padding == "valid":
+        return nearest_valid_sizes(size, settings.depth)
+    return max(size, 2**settings.depth), max(size, 2**settings.depth)
+
+
 MODELS: dict[str, Architecture] = {
     "unet": Architecture(
         unet,
-        frozenset({"base_channels", "depth", "upsampling", "padding", "norm", "dropout"}),
+        frozenset({"base_channels", "depth", "upsampling", "padding", "norm", "dropout", "init"}),
         lambda settings: 2**settings.depth,
+        _unet_margin,
+        _unet_sizes,
     ),
+    "unet_paper": Architecture(
+        unet_paper,
+        frozenset({"base_channels", "depth"}),
+        lambda settings: 2**settings.depth,
+        lambda settings: unet_margin(settings.depth),
+        lambda settings, size: nearest_valid_sizes(size, settings.depth),
+    ),
+    "fcn_resnet50": Architecture(fcn_resnet50, frozenset(), lambda settings: 8),
+    "deeplabv3_resnet50": Architecture(deeplabv3_resnet50, frozenset(), lambda settings: 8),
     "smp_unet": Architecture(
         smp_unet, frozenset({"encoder", "encoder_weights"}), lambda settings: 32
     ),

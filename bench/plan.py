@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
-from bench import datasets, models, sources
+from bench import borders, datasets, environment, losses, models, sources
 from bench.config import DATASET_METRICS, Experiment, Levels, explain
 from bench.datasets import Dataset, DatasetSettings, fingerprint
 from bench.errors import UserError
+from bench.records.upkeep import Planned, Stale
 from bench.trial import TrialSettings
 
 
@@ -30,7 +32,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Trial:
-    """One arm with one seed. ``provenance`` holds the digests of data and measuring code."""
+    """One arm with one seed. ``provenance`` holds digests of data, measuring code, versions."""
 
     key: str
     arm: Arm
@@ -52,21 +54,39 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     for model in dict.fromkeys(arm.settings.model for arm in chosen):
         models.check(model)
     _check_metric(experiment, chosen, root)
+    _check_weights(chosen, root)
     provenances = _provenances(experiment.measure, chosen, root)
-    trials = []
-    known: dict[str, str] = {}
-    for seed, (arm, provenance) in itertools.product(
-        experiment.seeds, zip(chosen, provenances, strict=True)
-    ):
-        key = _key(experiment.measure, arm.settings, seed, provenance)
-        if key in known:
+    made_of: dict[str, Arm] = {}
+    for arm, provenance in zip(chosen, provenances, strict=True):
+        digest = _digest(experiment.measure, arm.settings, provenance)
+        if digest in made_of:
             raise UserError(
-                f"{experiment.name}: arms {known[key]!r} and {arm.label!r} are the same trial "
-                "(what differs is not read by this model); leave one out with exclude"
+                f"{experiment.name}: arms {made_of[digest].label!r} and {arm.label!r} are the same "
+                "trial (what differs is not read by this model); leave one out with exclude"
             )
-        known[key] = arm.label
-        trials.append(Trial(key, arm, seed, provenance))
-    return trials
+        made_of[digest] = arm
+    planned = list(zip(made_of.items(), provenances, strict=True))
+    return [
+        Trial(_key(digest, seed), arm, seed, provenance)
+        for seed in experiment.seeds
+        for (digest, arm), provenance in planned
+    ]
+
+
+def measuring_order(experiment: Experiment, trials: Sequence[Trial]) -> list[Trial]:
+    """Return trials in the order in which to measure them.
+
+    Times are taken in a random order within each repetition, the same for the same plan: what
+    changes slowly, such as the machine's temperature, then meets every arm alike.
+    """
+    if experiment.measure != "throughput":
+        return list(trials)
+    order = []
+    for seed in dict.fromkeys(trial.seed for trial in trials):
+        repetition = [trial for trial in trials if trial.seed == seed]
+        chosen = np.random.default_rng([len(repetition), seed]).permutation(len(repetition))
+        order += [repetition[index] for index in chosen]
+    return order
 
 
 def arms(experiment: Experiment) -> list[Arm]:
@@ -97,8 +117,29 @@ def baseline(experiment: Experiment) -> Levels:
     return chosen
 
 
-def describe(experiment: Experiment, trials: list[Trial], command: str) -> dict[str, Any]:
-    """Return the plan as JSON: what a report has to know beside the records."""
+def planned(experiment: Experiment, trials: Sequence[Trial]) -> list[Planned]:
+    """Return what the records of trials have to come from."""
+    settings = {id(t.arm): t.arm for t in trials}
+    effective = {one: arm.settings.effective(experiment.measure) for one, arm in settings.items()}
+    return [
+        Planned(t.key, t.arm.levels, t.seed, effective[id(t.arm)], t.provenance) for t in trials
+    ]
+
+
+def describe(
+    experiment: Experiment,
+    trials: list[Trial],
+    command: str,
+    accepted: Mapping[str, Stale] | None = None,
+) -> dict[str, Any]:
+    """Return the plan as JSON: what a report has to know beside the records.
+
+    Args:
+        experiment: what is varied.
+        trials: its plan.
+        command: the line that ran it.
+        accepted: key of a trial → the record of another version that is taken for it.
+    """
     return {
         "name": experiment.name,
         "question": experiment.question,
@@ -107,13 +148,22 @@ def describe(experiment: Experiment, trials: list[Trial], command: str) -> dict[
         "design": experiment.design,
         "factors": experiment.factors,
         "baseline": baseline(experiment),
+        "equivalence": experiment.equivalence,
         "seeds": experiment.seeds,
         "command": command,
         "trials": [
             {"key": t.key, "arm": t.arm.levels, "label": t.arm.label, "seed": t.seed}
+            | _taken(t.key, accepted or {})
             for t in trials
         ],
     }
+
+
+def _taken(key: str, accepted: Mapping[str, Stale]) -> dict[str, Any]:
+    """Say of a trial whose record comes from another version which that is, and what differs."""
+    if key not in accepted:
+        return {}
+    return {"key": accepted[key].record.key, "stale": list(accepted[key].differs)}
 
 
 def _designed(experiment: Experiment) -> Iterator[Levels]:
@@ -179,28 +229,43 @@ def _check_metric(experiment: Experiment, chosen: list[Arm], root: Path) -> None
             raise UserError(f"{experiment.name}: metric: {data.name} has no {experiment.metric}")
 
 
+def _check_weights(chosen: list[Arm], root: Path) -> None:
+    """Refuse border weights of cells that a dataset does not have."""
+    weighted = [arm.settings for arm in chosen if losses.takes_weights(arm.settings.train.loss)]
+    for data, weights in dict.fromkeys((one.data, one.train.border_weights) for one in weighted):
+        borders.check(datasets.load(data, root), weights)
+
+
 def _provenances(measure: str, chosen: list[Arm], root: Path) -> list[dict[str, str]]:
     """Return the digests of each arm, looking at each dataset once."""
-    looked_at: dict[tuple[DatasetSettings, str], dict[str, str]] = {}
+    looked_at: dict[tuple[DatasetSettings, tuple[str, ...]], dict[str, str]] = {}
+    found = []
     for arm in chosen:
-        data, split = arm.settings.data, arm.settings.evaluate.split
-        if (data, split) not in looked_at:
-            looked_at[data, split] = {
-                "data": _data_digest(datasets.load(data, root), split),
+        data, splits = arm.settings.data, arm.settings.splits(measure)
+        if (data, splits) not in looked_at:
+            looked_at[data, splits] = {
+                "data": _data_digest(datasets.load(data, root), splits),
                 "code": sources.digest([f"bench.{measure}", f"bench.datasets.{data.name}"]),
+                "versions": environment.versions(),
             }
-    return [looked_at[arm.settings.data, arm.settings.evaluate.split] for arm in chosen]
+        found.append(looked_at[data, splits])
+    return found
 
 
-def _data_digest(dataset: Dataset, evaluated: str) -> str:
+def _data_digest(dataset: Dataset, splits: tuple[str, ...]) -> str:
     """Digest what a trial sees: adding test images makes no trial on validation stale."""
-    used = [name for name in ("train", "val", evaluated) if name in dataset.splits]
-    return fingerprint(
-        *dataset.classes, *(dataset.splits[name].fingerprint for name in dict.fromkeys(used))
-    )
+    used = [name for name in splits if name in dataset.splits]
+    read = [dataset.splits[name].fingerprint for name in used]
+    # Without images, the number of channels is what is left beside the classes.
+    return fingerprint(*dataset.classes, *(read or [f"{dataset.in_channels} channels"]))
 
 
-def _key(measure: str, settings: TrialSettings, seed: int, provenance: dict[str, str]) -> str:
-    decides = {"measure": measure, "settings": settings.effective(), "seed": seed, **provenance}
+def _digest(measure: str, settings: TrialSettings, provenance: dict[str, str]) -> str:
+    """Digest everything that decides a result but the seed."""
+    decides = {"measure": measure, "settings": settings.effective(measure), **provenance}
     canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _key(digest: str, seed: int) -> str:
+    return hashlib.sha256(f"{digest} {seed}".encode()).hexdigest()[:20]

@@ -17,14 +17,25 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,  # JSON, in which they are stored, has neither
+        serialize_by_alias=True,  # a key of YAML that is a word of Python, such as `pass`
     )
+
+    @classmethod
+    def keys(cls) -> dict[str, str]:
+        """Return key as YAML has it → name of the attribute that holds its value."""
+        return {field.alias or name: name for name, field in cls.model_fields.items()}
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: Any) -> Any:
         if isinstance(values, dict):
+            known = cls.keys()
             for key in values:
-                if key not in cls.model_fields:
-                    raise ValueError(f"unknown key {key!r}{nearest(str(key), cls.model_fields)}")
+                if key not in known:
+                    raise ValueError(f"unknown key {key!r}{nearest(str(key), known)}")
         return values

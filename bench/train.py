@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -15,10 +16,12 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from bench import losses
-from bench.batches import Batches, BatchSettings, to_input
+from bench.batches import Batch, Batches, BatchSettings, to_input
+from bench.borders import BorderSettings
 from bench.errors import UserError
 from bench.evaluate import crop_to
 from bench.precision import Precision, autocast
+from bench.resume import Keeper
 from bench.settings import Settings
 
 Evaluate = Callable[[nn.Module], Mapping[str, float | int | None]]
@@ -40,7 +43,10 @@ class TrainSettings(BatchSettings):
 
     loss: str = Field("ce", description="a key of bench.losses.LOSSES")
     loss_options: dict[str, float] = Field({}, description="keyword arguments of the loss")
-    epochs: int = Field(12, ge=1)
+    border_weights: BorderSettings = Field(
+        BorderSettings(), description="of pixels between cells (loss: weighted_ce)"
+    )
+    epochs: int = Field(12, ge=1, le=1_000_000)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd")
@@ -50,7 +56,12 @@ class TrainSettings(BatchSettings):
     precision: Precision = "fp32"
     channels_last: bool = True
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
-    threads: int = Field(2, ge=1, description="CPU threads a trial computes with")
+    threads: int = Field(2, ge=1, le=1024, description="CPU threads a trial computes with")
+
+    def effective(self) -> dict[str, Any]:
+        """Return the settings that are read, as JSON."""
+        unread = set() if losses.takes_weights(self.loss) else {"border_weights"}
+        return self.model_dump(mode="json", exclude=unread)
 
     @field_validator("loss")
     @classmethod
@@ -76,10 +87,101 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves: a row an epoch, and the epoch whose weights the model holds."""
+    """What training leaves: a row an epoch, and the epoch whose weights the model holds.
+
+    ``seconds`` is what all epochs took, with their evaluations, also those before an interruption.
+    """
 
     history: list[EpochRow]
     epoch: int
+    seconds: float
+
+
+class Step:
+    """One step of training in three parts: what `train` does with a batch, and what is timed.
+
+    Args:
+        model: is in training mode and on ``device``.
+        settings: loss, optimiser, schedule, precision.
+        device: where to compute.
+        steps_per_epoch: what the schedule counts epochs by.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: TrainSettings,
+        *,
+        device: torch.device,
+        steps_per_epoch: int,
+    ) -> None:
+        self.model = model
+        self.network = _compiled(model, settings)
+        self.loss = losses.build(settings.loss, settings.loss_options)
+        self.optimizer = make_optimizer(model, settings)
+        self.schedule = make_schedule(self.optimizer, settings, steps_per_epoch=steps_per_epoch)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
+        self.autocast = partial(autocast, device, settings.precision)
+        self.gradient_clip = settings.gradient_clip
+        # Batches come as images lie in memory, channels last.
+        self.layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+
+    def __call__(
+        self, inputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Do a step with inputs (N, C, H, W) and labels (N, H, W) int64; return its loss.
+
+        A loss that takes weights of pixels, (N, H, W), counts every pixel once without them.
+        """
+        loss = self.forward(inputs, targets, weights)
+        self.backward(loss)
+        self.update()
+        return loss.detach()
+
+    def forward(
+        self, inputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the loss of a batch, from which gradients can be taken."""
+        # Gradients of the last step go before this one's maps are made: both need memory.
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            logits = self.network(inputs.contiguous(memory_format=self.layout))
+        known = [targets] if weights is None else [targets, weights]
+        loss: torch.Tensor = self.loss(logits, *(crop_to(values, logits) for values in known))
+        return loss
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Take the gradients of a loss."""
+        scaled: Any = self.scaler.scale(loss)
+        scaled.backward()
+
+    def update(self) -> None:
+        """Let the optimiser change the weights, and the schedule its rate."""
+        if self.gradient_clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a step changes beside the model."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state_dict`` returned."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next update."""
+        return float(self.schedule.get_last_lr()[0])
 
 
 def train(
@@ -92,6 +194,7 @@ def train(
     evaluate_every: int = 1,
     keep: Literal["last", "best"] = "last",
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
+    keeper: Keeper | None = None,
 ) -> Trained:
     """Train a model in place.
 
@@ -105,38 +208,25 @@ def train(
         keep: leave the weights of the last epoch in the model, or those of the evaluated
             epoch with the largest ``mean_iou`` (the first of equals).
         on_epoch: called with each row of the history when it is made.
+        keeper: brings back what an interrupted training came to, and keeps what this one does.
 
     Raises:
         Diverged: if the loss of an epoch is not finite.
+        Interrupted: if the keeper says so, at the end of an epoch.
     """
-    loss_function = losses.build(settings.loss, settings.loss_options)
-    optimizer = make_optimizer(model, settings)
-    schedule = make_schedule(optimizer, settings, steps_per_epoch=len(batches))
-    scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
-    step = _compiled(model, settings)
-    history: list[EpochRow] = []
-    best: tuple[float, int, dict[str, torch.Tensor]] | None = None
+    keeper = keeper or Keeper()
+    step = Step(model, settings, device=device, steps_per_epoch=len(batches))
+    state = keeper.restore(model, step)
+    for earlier in state.history:
+        on_epoch(earlier)
 
-    for epoch in range(1, settings.epochs + 1):
+    for epoch in range(len(state.history) + 1, settings.epochs + 1):
         started = time.perf_counter()
-        rate = schedule.get_last_lr()[0]
+        rate = step.rate
         total = torch.zeros((), device=device)  # summed on the device: no wait in every step
         model.train()
-        for images, labels in batches.epoch(epoch):
-            inputs = to_input(images, device)
-            targets = labels.to(device, non_blocking=True).long()
-            with autocast(device, settings.precision):
-                logits = step(inputs)
-            loss = loss_function(logits, crop_to(targets, logits))
-            optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
-            if settings.gradient_clip is not None:
-                scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
-            scaler.step(optimizer)
-            scaler.update()
-            schedule.step()
-            total += loss.detach()
+        for batch in batches.epoch(epoch):
+            total += step(*copied(batch, device))
 
         mean_loss = float(total) / len(batches)
         if not math.isfinite(mean_loss):
@@ -146,15 +236,26 @@ def train(
         if epoch % evaluate_every == 0 or epoch == settings.epochs:
             row["metrics"] = scores = dict(evaluate(model))
             value = scores["mean_iou"]
+            best = state.best
             if keep == "best" and value is not None and (best is None or value > best[0]):
-                best = value, epoch, copy.deepcopy(model.state_dict())
-        history.append(row)
+                state.best = value, epoch, copy.deepcopy(model.state_dict())
+        state.history.append(row)
+        state.seconds += time.perf_counter() - started
         on_epoch(row)
+        if epoch < settings.epochs:
+            keeper.keep(state, model, step)
 
-    if best is None:
-        return Trained(history, settings.epochs)
-    model.load_state_dict(best[2])
-    return Trained(history, best[1])
+    if state.best is None:
+        return Trained(state.history, settings.epochs, state.seconds)
+    model.load_state_dict(state.best[2])
+    return Trained(state.history, state.best[1], state.seconds)
+
+
+def copied(batch: Batch, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Bring a batch of `Batches` to the device, as `Step` takes it."""
+    images, labels, *weights = batch
+    moved = (weight.to(device, non_blocking=True) for weight in weights)
+    return to_input(images, device), labels.to(device, non_blocking=True).long(), *moved
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Discriminator, model_validator
 
-from bench import datasets
+from bench import datasets, models
 from bench.datasets import DatasetSettings
 from bench.evaluate import EvaluateSettings
 from bench.models import ModelSettings
 from bench.settings import Settings
+from bench.timing import TimingSettings
 from bench.train import TrainSettings
-from unet.model import nearest_valid_sizes
 
 if TYPE_CHECKING:
     AnyDataset = DatasetSettings
@@ -23,6 +24,41 @@ else:  # the settings of whichever dataset `name` names
     ]
 
 
+_NETWORK = (
+    "crop_size",
+    "crop_of",
+    "batch_size",
+    "precision",
+    "channels_last",
+    "compile",
+    "threads",
+)
+_LOSS = ("loss", "loss_options")
+_LOADER = (
+    *("crop_size", "crop_of", "batch_size", "small_images", "augmentation"),
+    *("border_weights", "threads"),
+)
+WITH_IMAGES = ("loader", "train_step")  # passes for which the dataset's images are read
+READS: dict[str, tuple[str, ...]] = {  # pass → settings of training that it reads
+    "forward": _NETWORK,
+    "forward+backward": (*_NETWORK, *_LOSS),
+    "train_step": tuple(name for name in TrainSettings.model_fields if name != "epochs"),
+    "loader": _LOADER,
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a trial gives: ``result`` goes into its record, ``details`` beside it.
+
+    ``problems`` say why the result cannot be relied on, and should be measured again.
+    """
+
+    result: dict[str, Any]
+    details: dict[str, Any]
+    problems: tuple[str, ...] = ()
+
+
 class TrialSettings(Settings):
     """Everything that decides the result of a trial, but for the seed."""
 
@@ -30,29 +66,68 @@ class TrialSettings(Settings):
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    timing: TimingSettings = TimingSettings()
 
     @model_validator(mode="after")
     def _crop_fits_the_network(self) -> TrialSettings:
         model, crop = self.model, self.train.crop_size
-        if model.name == "unet" and model.padding == "valid":
-            sizes = nearest_valid_sizes(crop, model.depth)
-            if crop not in sizes:
+        size = self.input_size
+        fitting = dict.fromkeys(models.nearest_sizes(model, size))
+        if size not in fitting:
+            sizes = " and ".join(str(fits - size + crop) for fits in fitting)
+            if not models.margin(model):
                 raise ValueError(
-                    f"train.crop_size: {crop} does not fit an unpadded U-Net of depth "
-                    f"{model.depth}; the nearest sizes that do: {' and '.join(map(str, sizes))}"
+                    f"train.crop_size: {crop} is too small for {model.depth} poolings; "
+                    f"at least {sizes}"
                 )
-        elif model.name == "unet" and crop < 2**model.depth:
+            unpadded = f"U-Net of depth {model.depth}" if "unet" in model.name else model.name
             raise ValueError(
-                f"train.crop_size: {crop} is too small for {model.depth} poolings; "
-                f"at least {2**model.depth}"
+                f"train.crop_size: {crop} does not fit an unpadded {unpadded}; "
+                f"the nearest sizes that do: {sizes}"
             )
         return self
 
-    def effective(self) -> dict[str, Any]:
-        """Return the settings that change the result, as JSON: what a trial's key is made of."""
+    @property
+    def input_size(self) -> int:
+        """Height and width of what the network takes in, in training and of a tile."""
+        return self.train.input_size(models.margin(self.model))
+
+    def effective(self, measure: str) -> dict[str, Any]:
+        """Return the settings that change the result, as JSON: what a trial's key is made of.
+
+        Args:
+            measure: what is measured, ``accuracy`` or ``throughput``.
+        """
+        if measure == "throughput":
+            return self._timed()
         return {
             "data": self.data.model_dump(mode="json"),
             "model": self.model.effective(),
-            "train": self.train.model_dump(mode="json"),
+            "train": self.train.effective(),
             "evaluate": self.evaluate.model_dump(mode="json"),
+        }
+
+    def splits(self, measure: str) -> tuple[str, ...]:
+        """Return the splits of the dataset whose images the trial may read."""
+        if measure == "throughput":
+            return ("train",) if self.timing.work in WITH_IMAGES else ()
+        return tuple(dict.fromkeys(("train", "val", self.evaluate.split)))
+
+    def _timed(self) -> dict[str, Any]:
+        """Return what the chosen pass reads.
+
+        Without images, only the dataset's channels and classes count, and they are in its
+        fingerprint.
+        """
+        work, train = self.timing.work, self.train.effective()
+        reads = {name: train[name] for name in READS[work] if name in train}
+        timing = self.timing.model_dump(mode="json")
+        if work != "loader":
+            del timing["workers"]
+        images = work in WITH_IMAGES
+        return {
+            "data": self.data.model_dump(mode="json") if images else {"name": self.data.name},
+            **({} if work == "loader" else {"model": self.model.effective()}),
+            "train": reads,
+            "timing": timing,
         }

@@ -41,6 +41,11 @@ def test_a_file_becomes_an_experiment(write):
     assert experiment.factors["train.loss"] == ["ce", "dice"]
 
 
+def test_a_margin_is_optional(write):
+    assert config.load(write(SMALL)).equivalence is None
+    assert config.load(write(SMALL + "equivalence: 0.02\n")).equivalence == 0.02
+
+
 def test_numbers_that_yaml_reads_as_text_are_numbers(write):
     text = SMALL.replace("epochs: 1}", "epochs: 1, learning_rate: 1e-2}")  # YAML 1.1: a string
     assert config.load(write(text)).train.learning_rate == 0.01
@@ -113,6 +118,8 @@ BROKEN = {
     ),
     "baseline of no factor": ("baseline: {", "baseline: {train.epochs: 3, ", "train.epochs: no such factor"),
     "half a baseline": (", model.upsampling: bilinear}\n", "}\n", "baseline: says nothing about model.up"),
+    "no margin": ("seeds: 2", "seeds: 2\nequivalence: 0", "equivalence: Input should be greater than 0"),
+    "endless margin": ("seeds: 2", "seeds: 2\nequivalence: .inf", "equivalence: Input should be a finite"),
     "no seeds": ("seeds: 2", "seeds: []", "seeds: List should have at least 1 item"),
     "seed twice": ("seeds: 2", "seeds: [1, 1]", "seeds: seeds are distinct and not negative"),
     "key twice": ("seeds: 2", "seeds: 2\nseeds: 3", "line 10, column 1: key 'seeds' is given twice"),

@@ -17,7 +17,6 @@ from bench.figures import FIGURES
 from bench.figures.pictures import VOID_STRIPES, paint, read_image, read_labels
 from bench.figures.style import HUES, arm_styles, encode, one_line, text_width, wrapped
 
-
 OF_SPEED = {"throughput", "limits", "memory", "front"}  # tested in test_speed_figures.py
 
 

@@ -52,9 +52,11 @@ def test_run_then_report(here, capsys):
     status, out, _ = bench(capsys, "report")
     assert status == 0
     path = here / out.removeprefix("report: ").strip()
-    assert path.read_text(encoding="utf-8").count("dice") > 1
+    assert path.name == "report.html"
     assert "Does anything work?" in path.read_text(encoding="utf-8")
-    assert "| smp_macro_imagewise | " in path.read_text(encoding="utf-8").replace("\\", "")
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert text.count("dice") > 1
+    assert "| smp_macro_imagewise | " in text.replace("\\", "")
 
 
 def test_a_second_run_measures_nothing(here, capsys):
@@ -312,12 +314,12 @@ def test_preview_writes_a_picture(here, capsys):
 
 
 def test_an_interruption_prints_the_line_that_resumes(here, capsys, monkeypatch):
-    from bench import runner
+    from bench import measuring
 
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(runner.MEASURES, "accuracy", interrupt)
+    monkeypatch.setitem(measuring.MEASURES, "accuracy", interrupt)
     monkeypatch.setattr(sys, "argv", ["bench", "run", "small.yaml"])
     status, _, err = bench(capsys, "run", "small.yaml")
     assert status == 130

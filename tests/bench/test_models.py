@@ -16,9 +16,11 @@ def settings(name, **changes):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_model_maps_images_to_logits_of_their_size(name, channels):
     chosen = settings(name)
-    side = 2 * models.size_multiple(chosen)
+    margin = models.margin(chosen)
+    side = margin + 4 if margin else 2 * models.size_multiple(chosen)
     network = models.build(chosen, channels, 5).eval()
-    assert network(torch.zeros(2, channels, side, side)).shape == (2, 5, side, side)
+    out = side - margin
+    assert network(torch.zeros(2, channels, side, side)).shape == (2, 5, out, out)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -41,6 +43,19 @@ def test_options_that_are_read_are_those_that_change_the_network(name):
         number = sum(p.numel() for p in models.build(changed, 3, 4).parameters())
         assert (number != plain) == (option in MODELS[name].reads), option
         assert (option in changed.effective()) == (option in MODELS[name].reads)
+
+
+def test_settings_reach_the_papers_network():
+    def weights(**chosen):
+        torch.manual_seed(0)
+        return models.build(settings(**chosen), 1, 2).state_dict()
+
+    paper = weights(name="unet_paper")
+    ours = weights(name="unet", padding="valid", norm="none", dropout=0.5, init="he")
+    assert list(paper) == list(ours)
+    assert all(map(torch.equal, paper.values(), ours.values()))
+    other = weights(name="unet", padding="valid", norm="none", dropout=0.5)
+    assert not torch.equal(other["inc.double_conv.0.weight"], ours["inc.double_conv.0.weight"])
 
 
 def test_an_unknown_encoder_is_found_before_anything_is_built():

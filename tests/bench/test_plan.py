@@ -157,3 +157,11 @@ def test_a_described_plan_lists_every_trial(tmp_path):
     assert [t["key"] for t in body["trials"]] == [t.key for t in trials]
     assert body["trials"][0]["arm"] == {"train.loss": "ce", "model.upsampling": "bilinear"}
     assert body["baseline"] == {"train.loss": "ce", "model.upsampling": "bilinear"}
+
+
+def test_the_plan_says_from_where_on_differences_matter(tmp_path):
+    described = experiment(equivalence=0.02)
+    assert plan.describe(described, [], "")["equivalence"] == 0.02
+    assert plan.describe(experiment(), [], "")["equivalence"] is None
+    without = [trial.key for trial in plan.plan(experiment(), tmp_path)]
+    assert [trial.key for trial in plan.plan(described, tmp_path)] == without
