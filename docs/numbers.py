@@ -22,7 +22,7 @@ RACES = {
     "test_confusion_matrix": "confusion matrix, 8 × 192², 22 classes with void",
     "test_elastic_deformation": "elastic deformation, 256² RGB and mask, in `A.Compose`",
     "test_mask_decoding": "MSRC mask → labels, 213 × 320",
-    "test_loading_an_epoch": "loading an epoch: 24 crops of 96²",
+    "test_loading_an_epoch": "loading an epoch: 24 crops of 64²",
     "test_training_step[transposed]": "training step, U-Net 64 transposed, 2 × 3 × 192²",
     "test_training_step[bilinear]": "training step, U-Net 64 bilinear, 2 × 3 × 192²",
     "test_a_trial_takes_little_more_than_its_steps": "a trial, over a bare loop of its steps",

@@ -107,7 +107,7 @@ class PlainDataset(Dataset):
     def __init__(self, folder, names, colours):
         self.folder, self.names, self.colours = folder, names, colours
         self.transform = A.Compose(
-            [A.HorizontalFlip(p=0.5), A.RandomCrop(96, 96), A.Normalize()], seed=0
+            [A.HorizontalFlip(p=0.5), A.RandomCrop(64, 64), A.Normalize()], seed=0
         )
 
     def __len__(self):
@@ -124,8 +124,8 @@ class PlainDataset(Dataset):
 
 
 def test_loading_an_epoch(race, tmp_path):
-    """Crops of 96² of 24 images, in this process: ours beside a dataset written plainly."""
-    settings = BatchSettings(crop_size=96, batch_size=4, augmentation="flip")
+    """Crops of 64² of 24 images, in this process: ours beside a dataset written plainly."""
+    settings = BatchSettings(crop_size=64, batch_size=4, augmentation="flip")
     dataset = datasets.load(datasets.module("scenes").Settings(**SCENES), tmp_path)
     split = dataset.splits["train"]
     colours = dataset.palette

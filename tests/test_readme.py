@@ -1,0 +1,29 @@
+"""The numbers of the README are those of the stored records."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+spec = importlib.util.spec_from_file_location("numbers_of_the_readme", ROOT / "docs" / "numbers.py")
+numbers = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(numbers)
+
+
+def test_the_readme_is_as_its_records_make_it():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert numbers.BLOCK.search(text)
+    assert numbers.rewritten(text) == text
+
+
+def test_a_number_that_was_typed_is_found():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    typed = numbers.BLOCK.sub(lambda found: f"{found[1]}| 1 |\n{found[3]}", text)
+    assert typed != text
+    assert numbers.rewritten(typed) == text
+
+
+def test_an_unknown_block_is_named():
+    with pytest.raises(KeyError, match="nothing"):
+        numbers.rewritten("<!-- numbers: nothing -->\n<!-- end -->")
