@@ -120,11 +120,16 @@ def reading(results: Results) -> str:
             "Every arm was trained once: what lies between two arms may be the setting or the "
             "seed, and nothing here tells which."
         )
+    runs = (
+        "repetitions, each in a process of its own"
+        if results.plan["measure"] == "throughput"
+        else "training runs that differ in their seed alone"
+    )
     return (
         f"{_sentence(spoken(results.metric))} is given as mean ± standard deviation over n "
-        "training runs that differ in their seed alone; the 95 % interval is of the mean of such "
-        "runs. Whether arms differ is not read from overlapping intervals but from the comparisons "
-        "with the baseline, which are paired by seed."
+        f"{runs}; the 95 % interval is of the mean of such runs. Whether arms differ is not read "
+        "from overlapping intervals but from the comparisons with the baseline, which are paired "
+        "by seed."
     )
 
 
@@ -240,6 +245,15 @@ def _mixed(results: Results) -> Iterator[str]:
             yield f"The trials were measured with {len(values)} different {what}; see the end."
 
 
+def _averaged(results: Results) -> str:
+    """Say how many classes means are over."""
+    counts = results.done.get("classes_averaged")
+    if counts is None or counts.isna().all():
+        return ""
+    low, high = int(counts.min()), int(counts.max())
+    return f", here {low}" + f" to {high}" * (high > low) + f" of {len(results.palette)}"
+
+
 def _scored_on(results: Results) -> Iterator[str]:
     done = results.done
     splits = sorted({str(split) for split in done.get("split", ())})
@@ -249,7 +263,7 @@ def _scored_on(results: Results) -> Iterator[str]:
     yield (
         f"Scores are of the {' and '.join(splits)} split ({' or '.join(images)} images, each "
         "predicted whole), from one confusion matrix over all its images; mean IoU is the mean "
-        "over the classes that have one."
+        f"over the classes that have one{_averaged(results)}."
     )
     kept = {
         record.settings.get("evaluate", {}).get("keep")

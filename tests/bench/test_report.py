@@ -15,7 +15,7 @@ from bench import frame, report
 from bench.errors import UserError
 from bench.figures import FIGURES
 from bench.records import Store
-from bench.report import FORMATS, markdown
+from bench.report import FORMATS, markdown, sentences
 from bench.report.views import Table
 from bench.tables import TABLES
 
@@ -244,6 +244,11 @@ def test_nothing_finished_is_said(example, name):
 
 def test_one_run_each_settles_nothing(example):
     assert "nothing here tells which" in render(example("one seed"))
+
+
+def test_how_many_classes_were_averaged_is_said(example):
+    said = " ".join(sentences.design(frame.load(example("two arms"))))
+    assert "mean IoU is the mean over the classes that have one, here 7 of 8." in said
 
 
 def test_the_same_store_gives_the_same_bytes(example):
