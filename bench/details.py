@@ -87,7 +87,7 @@ def pack(details: Mapping[str, Any], classes: int) -> Counts | None:
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause the search for cyclic garbage, of which reading JSON makes none.
+    """Pause the search for cyclic garbage, of which reading JSON makes none and a report little.
 
     A file of details is tens of thousands of small lists, and every few hundred of them set the
     search off: it takes longer than the reading.

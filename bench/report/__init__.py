@@ -21,6 +21,7 @@ SUFFIXES = ("png", "svg")
 DEFAULT_FORMATS = ("html", "md", "csv", "tex")
 
 
+@collector_paused()  # what is made stays until the report is written
 def write(store: Store, formats: Sequence[str] = DEFAULT_FORMATS) -> Path:
     """Write the report of one experiment into ``report/`` of its results folder.
 
