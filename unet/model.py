@@ -293,7 +293,8 @@ def _conv_norm_relu(
 def _pad_to(x: Tensor, skip: Tensor) -> Tensor:
     """Pad with zeros to the size of ``skip``; an odd difference puts one more at the end."""
     rows, columns = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]
-    if rows == 0 and columns == 0:  # padding by nothing would still copy
+    # Padding by nothing would still copy. A graph for every size has to hold the padding, though.
+    if not torch.compiler.is_exporting() and rows == 0 and columns == 0:
         return x
     return F.pad(x, [columns // 2, columns - columns // 2, rows // 2, rows - rows // 2])
 

@@ -1,10 +1,10 @@
 import copy
 import itertools
 import math
+import re
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from unet import UNet
@@ -42,92 +42,14 @@ def test_parameters_of_the_paper_by_its_layer_table():
     assert sum(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in model.modules()) == 23
 
 
-# ------------------------------------------------- the family's network, written a second time
-
-
-class FamilyDoubleConv(nn.Module):
-    def __init__(self, cin, cout, cmid):
-        super().__init__()
-        self.double_conv = nn.Sequential(
-            nn.Conv2d(cin, cmid, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(cmid),
-            nn.ReLU(),
-            nn.Conv2d(cmid, cout, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(cout),
-            nn.ReLU(),
-        )
-
-    def forward(self, x):
-        return self.double_conv(x)
-
-
-class FamilyDown(nn.Module):
-    def __init__(self, cin, cout):
-        super().__init__()
-        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), FamilyDoubleConv(cin, cout, cout))
-
-    def forward(self, x):
-        return self.maxpool_conv(x)
-
-
-class FamilyUp(nn.Module):
-    def __init__(self, cin, cout, bilinear):
-        super().__init__()
-        self.bilinear = bilinear
-        if not bilinear:
-            self.up = nn.ConvTranspose2d(cin, cin // 2, 2, 2)
-        self.conv = FamilyDoubleConv(cin, cout, cin // 2 if bilinear else cout)
-
-    def forward(self, x, skip):
-        if self.bilinear:
-            size = [2 * x.shape[2], 2 * x.shape[3]]
-            x = F.interpolate(x, size, mode="bilinear", align_corners=True)
-        else:
-            x = self.up(x)
-        canvas = torch.zeros(*x.shape[:2], *skip.shape[2:])
-        top, left = ((a - b) // 2 for a, b in zip(skip.shape[2:], x.shape[2:], strict=True))
-        canvas[:, :, top : top + x.shape[2], left : left + x.shape[3]] = x
-        return self.conv(torch.cat([skip, canvas], 1))
-
-
-class FamilyOut(nn.Module):
-    def __init__(self, cin, cout):
-        super().__init__()
-        self.conv = nn.Conv2d(cin, cout, 1)
-
-    def forward(self, x):
-        return self.conv(x)
-
-
-class FamilyNet(nn.Module):
-    def __init__(self, cin, classes, bilinear, b):
-        super().__init__()
-        h = 2 if bilinear else 1
-        self.inc = FamilyDoubleConv(cin, b, b)
-        self.down1 = FamilyDown(b, 2 * b)
-        self.down2 = FamilyDown(2 * b, 4 * b)
-        self.down3 = FamilyDown(4 * b, 8 * b)
-        self.down4 = FamilyDown(8 * b, 16 * b // h)
-        self.up1 = FamilyUp(16 * b, 8 * b // h, bilinear)
-        self.up2 = FamilyUp(8 * b, 4 * b // h, bilinear)
-        self.up3 = FamilyUp(4 * b, 2 * b // h, bilinear)
-        self.up4 = FamilyUp(2 * b, b, bilinear)
-        self.outc = FamilyOut(b, classes)
-
-    def forward(self, x):
-        x1 = self.inc(x)
-        x2 = self.down1(x1)
-        x3 = self.down2(x2)
-        x4 = self.down3(x3)
-        x = self.up1(self.down4(x4), x4)
-        return self.outc(self.up4(self.up3(self.up2(x, x3), x2), x1))
+# ------------------------------------------------------------------ the family's network
 
 
 @pytest.mark.parametrize("size", [(32, 48), (97, 131), (16, 31)])
 @pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
-def test_checkpoint_of_the_family_gives_the_same_output(upsampling, size):
+def test_checkpoint_of_the_family_gives_the_same_output(family_net, upsampling, size):
     torch.manual_seed(1)
-    family = FamilyNet(3, 5, upsampling == "bilinear", b=4)
+    family = family_net(3, 5, bilinear=upsampling == "bilinear", b=4)
     images = torch.randn(2, 3, 32, 32)
     family(images)  # so that the running statistics are not the initial ones
     ours = UNet(3, 5, base_channels=4, upsampling=upsampling)
@@ -163,6 +85,44 @@ def test_valid_sizes_and_margin_by_following_every_size(depth):
         below = max((fit for fit in fitting if fit <= size), default=fitting[0])
         above = min(fit for fit in fitting if fit >= size)
         assert nearest_valid_sizes(size, depth) == (below, above)
+
+
+# What figure 1 of arXiv:1505.04597 writes beside its boxes: side of the map, channels that go
+# into the layer, channels that come out. Pooling halves, an up-convolution doubles the side.
+PAPER = """
+570 1 64     568 64 64      pool 284
+282 64 128   280 128 128    pool 140
+138 128 256  136 256 256    pool 68
+66 256 512   64 512 512     pool 32
+30 512 1024  28 1024 1024
+up 56 1024 512    54 1024 512   52 512 512
+up 104 512 256    102 512 256   100 256 256
+up 200 256 128    198 256 128   196 128 128
+up 392 128 64     390 128 64    388 64 64    388 64 2
+"""
+
+
+def test_every_map_of_the_papers_figure():
+    rows = re.findall(r"(pool \d+|(?:up )?\d+ \d+ \d+)", PAPER)
+    seen = []
+
+    def look(module, inputs, output):
+        assert output.shape[2] == output.shape[3]
+        side, into, out = output.shape[2], inputs[0].shape[1], output.shape[1]
+        if isinstance(module, nn.MaxPool2d):
+            seen.append(f"pool {side}")
+        else:
+            up = "up " * isinstance(module, nn.ConvTranspose2d)
+            seen.append(f"{up}{side} {into} {out}")
+
+    with torch.device("meta"):
+        model = UNet.paper()
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.MaxPool2d):
+                module.register_forward_hook(look)
+        model(torch.empty(1, 1, 572, 572))
+    assert seen == rows
+    assert sum("pool" not in row for row in rows) == 23
 
 
 def test_the_papers_sizes():
