@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.errors import UserError
-from bench.frame import DONE, Results, load, text
+from bench.frame import DONE, Results, text
+from bench.kinds import LOWER_IS_BETTER, RATIO, Kind, Scale
+from bench.loading import load
 from bench.records import Record, Store
 from bench.stats.sample import Sample, describe
 
-TOLERANCE = {"accuracy": 0.01, "throughput": 0.05}  # points of a score; share of a speed
+TOLERANCE = {"accuracy": 0.01, "throughput": 0.05}  # of a score; as a share of a speed or time
 _ENVIRONMENT = ("device_name", "cpu", "torch", "cuda", "python", "threads")
 
 
@@ -27,11 +31,10 @@ class ArmChange:
         arm: its label in the first folder.
         first: mean of the metric there.
         second: mean of it in the second folder.
-        change: of the metric from first to second, by seed: differences of scores, but the
-            logarithms of ratios of speeds.
+        change: of the metric from first to second, by seed, in amounts of the scale.
         time: logarithms of the ratios of the times that the trials took.
         lost: seeds that finished in the first folder and failed in the second.
-        worse: whether the mean change goes further down than the tolerance, or a seed was lost.
+        worse: whether the mean got worse by more than the tolerance, or a seed was lost.
     """
 
     arm: str
@@ -44,9 +47,9 @@ class ArmChange:
 
     def cells(self, *, relative: bool) -> tuple[str, str, str, str]:
         """Return both means, the change and the ratio of the times, to be read."""
-        mean = "{:,.1f}" if relative else "{:.4f}"
         change = _ratio(self.change) if relative else _difference(self.change)
-        return mean.format(self.first), mean.format(self.second), change, _ratio(self.time)
+        mean = _four_digits if relative else "{:.4f}".format
+        return mean(self.first), mean(self.second), change, _ratio(self.time)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Changes:
 
     Attributes:
         metric: what the arms are compared by.
-        relative: whether changes are ratios, as those of speeds, or differences.
+        kind: what was measured, and how it is said and compared.
         tolerance: by how much an arm may get worse; a share where changes are ratios.
         arms: those that both folders hold.
         matched: how many trials finished in both.
@@ -66,7 +69,7 @@ class Changes:
     """
 
     metric: str
-    relative: bool
+    kind: Kind
     tolerance: float
     arms: tuple[ArmChange, ...]
     matched: int
@@ -75,14 +78,19 @@ class Changes:
     differing: Mapping[str, tuple[str, str]]
 
     @property
+    def relative(self) -> bool:
+        """Whether changes are ratios, as those of speeds, or differences."""
+        return self.kind.scale.logarithmic
+
+    @property
     def complaints(self) -> list[str]:
         """A line for each arm that got worse."""
         allowed = f"{self.tolerance:.1%}" if self.relative else f"{self.tolerance:g}"
         lines = []
         for arm in self.arms:
             if arm.lost:
-                seeds = ", ".join(map(str, arm.lost))
-                lines.append(f"{arm.arm}: seed {seeds} finished in A and failed in B")
+                lost = f"{self.kind.replicate} {', '.join(map(str, arm.lost))}"
+                lines.append(f"{arm.arm}: {lost} finished in A and failed in B")
             elif arm.worse:
                 change = arm.cells(relative=self.relative)[2]
                 lines.append(f"{arm.arm}: {self.metric} {change}, more than {allowed} worse")
@@ -131,22 +139,21 @@ def compare(first: Store, second: Store, tolerance: float | None = None) -> Chan
                 f"{first.folder} and {second.folder}: {key} is {one.plan[key]} in one, "
                 f"{two.plan[key]} in the other"
             )
-    measure, metric = str(one.plan["measure"]), one.metric
-    allowed = TOLERANCE[measure] if tolerance is None else tolerance
+    kind, metric = one.kind, one.metric
+    allowed = TOLERANCE[str(one.plan["measure"])] if tolerance is None else tolerance
     ours, theirs = _trials(one), _trials(two)
     both = [key for key in ours if key in theirs]
     done = [key for key in both if ours[key].status == theirs[key].status == DONE]
-    alone = [f"{arm}, seed {seed}" for arm, seed in _alone(ours, theirs)]
-    relative = measure == "throughput"
+    alone = [f"{arm}, {kind.replicate} {seed}" for arm, seed in _alone(ours, theirs)]
     arms = [
-        _arm(label, signature, ours, theirs, metric, relative=relative, tolerance=allowed)
+        _arm(label, signature, ours, theirs, metric, scale=kind.scale, tolerance=allowed)
         for label, signature in _signatures(one).items()
         if any(key[0] == signature for key in both)
     ]
     values = [(_value(ours[key], metric), _value(theirs[key], metric)) for key in done]
     return Changes(
         metric=metric,
-        relative=relative,
+        kind=kind,
         tolerance=allowed,
         arms=tuple(arms),
         matched=len(done),
@@ -196,19 +203,18 @@ def _arm(
     theirs: Mapping[Key, Record],
     metric: str,
     *,
-    relative: bool,
+    scale: Scale,
     tolerance: float,
 ) -> ArmChange:
     keys = [key for key in ours if key[0] == signature and key in theirs]
     finished = [key for key in keys if ours[key].status == DONE]
     lost = tuple(key[1] for key in finished if theirs[key].status != DONE)
     done = [key for key in finished if key[1] not in lost]
-    first = [_value(ours[key], metric) for key in done]
-    second = [_value(theirs[key], metric) for key in done]
-    change = describe(
-        _log_ratio(b, a) if relative else b - a for a, b in zip(first, second, strict=True)
-    )
-    least = math.log1p(-tolerance) if relative else -tolerance
+    first = np.array([_value(ours[key], metric) for key in done], dtype=np.float64)
+    second = np.array([_value(theirs[key], metric) for key in done], dtype=np.float64)
+    change = describe(scale.into(second) - scale.into(first))
+    loss = change.mean if metric in LOWER_IS_BETTER else -change.mean
+    allowed = -math.log1p(-tolerance) if scale.logarithmic else tolerance
     return ArmChange(
         arm=label,
         first=describe(first).mean,
@@ -216,7 +222,7 @@ def _arm(
         change=change,
         time=describe(_log_ratio(theirs[key].seconds, ours[key].seconds) for key in done),
         lost=lost,
-        worse=bool(lost) or change.mean < least,
+        worse=bool(lost) or loss > allowed,
     )
 
 
@@ -248,8 +254,15 @@ def _difference(sample: Sample) -> str:
 
 def _ratio(sample: Sample) -> str:
     """Write logarithms of ratios as a ratio."""
-    ends = "" if sample.n < 2 else f" [{math.exp(sample.low):.3f}, {math.exp(sample.high):.3f}]"
-    return f"×{math.exp(sample.mean):.3f}{ends}"
+    mean, low, high = (
+        RATIO.written(RATIO.shown(value), 3) for value in (sample.mean, sample.low, sample.high)
+    )
+    return f"{mean} ×" + ("" if sample.n < 2 else f" [{low}, {high}]")
+
+
+def _four_digits(value: float) -> str:
+    decimals = 3 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:,.{max(0, decimals)}f}"
 
 
 def _flat(record: Record) -> dict[str, str]:

@@ -16,7 +16,7 @@ from bench.settings import Settings
 from bench.trial import TrialSettings
 
 Levels = dict[str, Any]  # dotted setting → its value in one arm
-THROUGHPUT_METRICS = ("images_per_second", "floor_share")  # more is better
+THROUGHPUT_METRICS = ("images_per_second", "milliseconds", "peak_gigabytes", "floor_share")
 REPETITIONS = 5  # of a throughput trial, where its file names no seeds
 MAX_TRIALS = 1_000_000  # of one experiment
 MAX_FILES = 100  # that an experiment extends, counted as often as each is read
@@ -39,6 +39,8 @@ class Experiment(TrialSettings):
         "v_rand",
         "v_info",
         "images_per_second",
+        "milliseconds",
+        "peak_gigabytes",
         "floor_share",
     ] = "mean_iou"
     factors: dict[str, list[Any]] = Field({}, description="dotted setting → its levels")
@@ -53,7 +55,8 @@ class Experiment(TrialSettings):
         None,
         gt=0,
         allow_inf_nan=False,
-        description="differences below this, in units of the metric, do not matter",
+        description="differences below this, in units of the metric, do not matter; of "
+        "throughput, ratios nearer to 1: 0.02 is within a factor 1.02",
     )
 
     @model_validator(mode="before")

@@ -1,26 +1,23 @@
-"""A store as tables of samples: one row a trial, a class of a trial, an epoch of a trial."""
+"""An experiment as tables of samples: one row a trial, a class of a trial, an epoch of a trial."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.details import Counts, collector_paused, pack
-from bench.errors import UserError
+from bench.details import Counts
+from bench.kinds import KINDS, Kind
 from bench.records import Record, Store
 
 DONE = "done"
 NOT_RUN = "not run"
 
-_TRIAL = ("key", "arm", "seed", "status", "reason", "seconds")
-_CLASS = ("key", "arm", "seed", "class")
-_EPOCH = ("key", "arm", "seed", "status", "epoch", "train_loss")
 Row = dict[str, Any]
 
 
@@ -66,6 +63,11 @@ class Results:
     def metric(self) -> str:
         """Name of the score that the experiment is about."""
         return str(self.plan["metric"])
+
+    @property
+    def kind(self) -> Kind:
+        """How scores of this kind are compared, and what is said of them."""
+        return KINDS[str(self.plan["measure"])]
 
     @property
     def factors(self) -> dict[str, tuple[str, ...]]:
@@ -121,93 +123,6 @@ class Results:
         return self.trials[self.trials["status"] == DONE]
 
 
-@collector_paused()
-def load(store: Store) -> Results:
-    """Read a results folder.
-
-    Raises:
-        UserError: if it holds no experiment, or its plan is damaged.
-    """
-    plan = store.read_plan()
-    if plan is None:
-        raise UserError(f"{store.folder}: holds no experiment (there is no plan.json)")
-    stored, keys = store.keys(), {trial["key"] for trial in plan["trials"]}
-    records, damaged = store.intact(keys)
-    arms = _arms(plan)
-    labels = {signature: label for label, (signature, _) in arms.items()}
-    heads: list[Row] = [
-        {"key": trial["key"], "arm": labels[_signature(trial["arm"])], "seed": trial["seed"]}
-        for trial in plan["trials"]
-    ]
-    damaged += _without_damaged_pictures(store, heads, records)
-    measured = [(head, records[head["key"]]) for head in heads if head["key"] in records]
-    trials = [{**head, **_trial(records.get(head["key"]))} for head in heads]
-    classes = [{**head, **row} for head, record in measured for row in _classes(record.result)]
-    history: list[Row] = []
-    counts = {}
-    for head, record in measured:
-        try:
-            details = store.details(record.key)  # by far the largest files, so read once
-        except UserError as error:
-            damaged.append(str(error))
-            continue
-        epochs = details.get("history", ())
-        history += ({**head, "status": record.status, **_epoch(epoch)} for epoch in epochs)
-        packed = pack(details, len(record.result.get("classes", ())))
-        if record.status == DONE and packed is not None:
-            counts[record.key] = packed
-    return Results(
-        store=store,
-        plan=plan,
-        arms={label: arm for label, (_, arm) in arms.items()},
-        records=records,
-        trials=typed(trials, (*_TRIAL, plan["metric"])),
-        classes=typed(classes, _CLASS),
-        history=typed(history, _EPOCH),
-        counts=counts,
-        scores=_scores(plan["metric"], records.values()),
-        palette=_palette(record.result for _, record in measured),
-        unplanned=len(stored - keys),
-        damaged=tuple(damaged),
-    )
-
-
-def _without_damaged_pictures(
-    store: Store, heads: Sequence[Row], records: dict[str, Record]
-) -> list[str]:
-    """Take damaged pictures out of the records that a report shows pictures of; say which.
-
-    Of every arm these are the pictures of its first trial that has any.
-    """
-    found: dict[str, str] = {}
-    shown: set[str] = set()
-    for head in heads:
-        record = records.get(head["key"])
-        panels = record.result.get("panels") if record is not None else None
-        if record is None or not panels or head["arm"] in shown:
-            continue
-        kept = []
-        for panel in panels:
-            problems = _problems(store, panel)
-            found |= problems
-            if not problems:
-                kept.append(panel)
-        records[head["key"]] = replace(record, result={**record.result, "panels": kept})
-        if kept:
-            shown.add(head["arm"])
-    return list(found.values())
-
-
-def _problems(store: Store, panel: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
-    for kind in ("image", "truth", "prediction"):
-        try:
-            store.blob(panel[kind])
-        except UserError as error:
-            found[panel[kind]] = str(error)
-    return found
-
-
 def study_history(results: Results) -> pd.DataFrame:
     """Return the rows of the history in which the study's score was taken too."""
     if "study_iou" not in results.history:
@@ -221,84 +136,9 @@ def text(value: Any) -> str:
 
 
 def spoken(name: str) -> str:
-    """Return the name of a column as it is said: ``mean_iou`` → ``mean IoU``."""
-    return " ".join("IoU" if word == "iou" else word for word in name.split("_"))
-
-
-def _signature(arm: Mapping[str, Any]) -> str:
-    return json.dumps(arm, sort_keys=True)
-
-
-def _arms(plan: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return label → (signature, settings as text); a label used twice is numbered."""
-    arms: dict[str, tuple[str, dict[str, str]]] = {}
-    seen: set[str] = set()
-    for trial in plan["trials"]:
-        signature = _signature(trial["arm"])
-        if signature in seen:
-            continue
-        seen.add(signature)
-        label, number = trial["label"], 1
-        while label in arms:
-            number += 1
-            label = f"{trial['label']} ({number})"
-        arms[label] = signature, {name: text(value) for name, value in trial["arm"].items()}
-    return arms
-
-
-def _trial(record: Record | None) -> Row:
-    if record is None:
-        return {"status": NOT_RUN}
-    result = record.result
-    named = {**result, **result.get("metrics", {}), **result.get("counts", {})}
-    return {
-        "status": record.status,
-        "reason": record.reason,
-        "seconds": record.seconds,
-        **{
-            name: value
-            for name, value in named.items()
-            if value is None or isinstance(value, int | float | str)
-        },
-    }
-
-
-def _classes(result: Mapping[str, Any]) -> list[Row]:
-    names = result.get("classes", ())
-    columns = {name: v for name, v in result.get("metrics", {}).items() if isinstance(v, list)}
-    return [
-        {"class": name, **{column: values[i] for column, values in columns.items()}}
-        for i, name in enumerate(names)
-    ]
-
-
-def _epoch(epoch: Mapping[str, Any]) -> Row:
-    return {
-        "epoch": epoch["epoch"],
-        "train_loss": epoch.get("train_loss"),
-        **epoch.get("metrics", {}),
-    }
-
-
-def _scores(metric: str, records: Iterable[Record]) -> tuple[str, ...]:
-    """Return the names of all scores but ``classes_averaged``, which counts."""
-    found = dict.fromkeys(
-        name
-        for record in records
-        for name, value in record.result.get("metrics", {}).items()
-        if not isinstance(value, list)
-    )
-    return tuple(dict.fromkeys([metric, *(name for name in found if name != "classes_averaged")]))
-
-
-def _palette(results: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, int, int]]:
-    palette: dict[str, tuple[int, int, int]] = {}
-    for result in results:
-        for name, (red, green, blue) in zip(
-            result.get("classes", ()), result.get("palette", ()), strict=True
-        ):
-            palette.setdefault(name, (red, green, blue))
-    return palette
+    """Return the name of a column as it is said: ``mean_iou`` → ``mean IoU``, ``v_rand`` as V_rand."""
+    words = name.removeprefix("v_").replace("iou", "IoU").split("_")
+    return ("V_" if name.startswith("v_") else "") + " ".join(words)
 
 
 def typed(rows: list[Row], columns: Iterable[str] = ()) -> pd.DataFrame:

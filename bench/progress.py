@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from bench.kinds import KINDS
 from bench.records import Record
 
 AGAIN = "; it will be measured again"
@@ -33,7 +34,7 @@ class Progress:
         del total, stored
         yield
 
-    def trial(self, label: str, seed: int, epochs: int) -> None:
+    def trial(self, label: str, seed: int, epochs: int, *, replicate: str) -> None:
         """Begin a trial."""
 
     def epoch(self, label: str, seed: int, row: dict[str, Any]) -> None:
@@ -64,7 +65,7 @@ class Lines(Progress):
         each = (time.monotonic() - self.started) / self.measured
         left = f", {duration(each * (self.total - self.done))} left"
         self._say(
-            f"[{self.done}/{self.total}] {record.label}, seed {record.seed}: {outcome(record)}"
+            f"[{self.done}/{self.total}] {trial_name(record)}: {outcome(record)}"
             f"{AGAIN * again} in {duration(record.seconds)}{left if self.done < self.total else ''}"
         )
 
@@ -95,11 +96,11 @@ class Terminal(Progress):
             self.whole = self.bars.add_task("trials", total=total - stored, note=note)
             yield
 
-    def trial(self, label: str, seed: int, epochs: int) -> None:
+    def trial(self, label: str, seed: int, epochs: int, *, replicate: str) -> None:
         for earlier in [*self.over, (label, seed)]:
             self._remove(*earlier)
         self.over.clear()
-        name = escape(f"{label}, seed {seed}")
+        name = escape(f"{label}, {replicate} {seed}")
         self.parts[label, seed] = self.bars.add_task(name, total=epochs, note="")
 
     def epoch(self, label: str, seed: int, row: dict[str, Any]) -> None:
@@ -112,7 +113,7 @@ class Terminal(Progress):
         self.over.append((record.label, record.seed))
         if self.whole is not None and not again:
             self.bars.update(self.whole, advance=1)
-        line = f"{record.label}, seed {record.seed}: {outcome(record)}{AGAIN * again}"
+        line = f"{trial_name(record)}: {outcome(record)}{AGAIN * again}"
         self.bars.console.print(line, markup=False, highlight=False)
 
     def _remove(self, label: str, seed: int) -> None:
@@ -139,6 +140,11 @@ def transfer(console: Console) -> Iterator[Callable[[int, int], None]]:
             bars.update(task, completed=done, total=total or None, visible=True)
 
         yield moved
+
+
+def trial_name(record: Record) -> str:
+    """Return which trial a record is of: ``dice, seed 2`` or ``unet, repetition 2``."""
+    return f"{record.label}, {KINDS[record.measure].replicate} {record.seed}"
 
 
 def outcome(record: Record) -> str:

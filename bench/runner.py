@@ -15,6 +15,7 @@ import torch
 from bench import plan
 from bench.config import Experiment
 from bench.executors import EXECUTORS
+from bench.kinds import KINDS
 from bench.measuring import Executor, Job, Stop, never
 from bench.plan import Trial
 from bench.progress import Progress
@@ -148,7 +149,8 @@ class _Watcher:
 
     def begun(self, job: Job) -> None:
         epochs = job.trial.arm.settings.train.epochs if job.measure == "accuracy" else 1
-        self.progress.trial(job.trial.arm.label, job.trial.seed, epochs)
+        replicate = KINDS[job.measure].replicate
+        self.progress.trial(job.trial.arm.label, job.trial.seed, epochs, replicate=replicate)
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
         self.progress.epoch(job.trial.arm.label, job.trial.seed, row)

@@ -13,26 +13,24 @@ from bench.effects.comparisons import Comparison, compare
 from bench.effects.factorial import Interaction, SimpleEffect, Source, analyse
 from bench.effects.runs import Runs, runs
 from bench.frame import Results
+from bench.kinds import LOWER_IS_BETTER, Scale
 from bench.stats.sample import Sample, bartlett
 
 __all__ = ["Comparison", "Effects", "Interaction", "SimpleEffect", "Source", "effects"]
 
-LOWER_IS_BETTER = frozenset({"seconds", "milliseconds"})  # of all other metrics more is
-
 
 @dataclass(frozen=True)
 class Effects:
-    """The statistics of an experiment; all numbers in units of its metric.
+    """The statistics of an experiment: of comparisons amounts of ``scale``, else in units.
 
     Attributes:
         comparisons: levels against the baseline in the order of the plan, then arms of
             ``include`` against the baseline's arm.
         correction: how p values are corrected: ``dunnett``, ``holm`` or ``none`` (of a single
             comparison).
-        delta: differences within ±δ do not matter; None where none was declared.
+        delta: amounts within ±δ do not matter; None where none was declared.
         higher_is_better: whether more of the metric is better.
-        scale: what a number is multiplied with to be shown in ``unit``.
-        unit: ``points`` of scores between 0 and 1; otherwise empty.
+        scale: what scores are compared by.
         levels: (factor, level) → mean over seeds, each seed the mean over the level's arms.
         arms: label → mean over its seeds.
         anova: the analysis of variance of a full factorial; empty for other designs.
@@ -40,15 +38,15 @@ class Effects:
         simple: effects of a factor at each level of another that it depends on.
         missing: trials without a result, or without the score.
         planned: trials of the plan.
-        spread: p of the test that runs of all arms vary alike, which Dunnett's test assumes.
+        spreads: standard deviation of the runs of each arm that has one, as they are compared.
+        alike: p of the test that these are the same, which Dunnett's test assumes.
     """
 
     comparisons: tuple[Comparison, ...]
     correction: str
     delta: float | None
     higher_is_better: bool
-    scale: float
-    unit: str
+    scale: Scale
     levels: dict[tuple[str, str], Sample]
     arms: dict[str, Sample]
     anova: tuple[Source, ...]
@@ -56,7 +54,8 @@ class Effects:
     simple: tuple[SimpleEffect, ...]
     missing: int
     planned: int
-    spread: float
+    spreads: tuple[float, ...]
+    alike: float
 
     @property
     def tested(self) -> int:
@@ -67,28 +66,28 @@ class Effects:
 @functools.lru_cache(maxsize=1)
 def effects(results: Results) -> Effects:
     """Compute the statistics of an experiment."""
-    measured = runs(results)
-    higher = results.metric not in LOWER_IS_BETTER
-    delta = results.plan.get("equivalence")
-    correction, comparisons = compare(results, measured, delta=delta, higher_is_better=higher)
-    sources, interactions, simple = analyse(results, measured)
-    arms = {label: measured.sample([label]) for label in results.arms}
-    in_points = results.plan["measure"] == "accuracy"
+    measured, scale = runs(results), results.kind.scale
+    compared = measured.on(scale)
+    higher, declared = results.metric not in LOWER_IS_BETTER, results.plan.get("equivalence")
+    delta = None if declared is None else scale.bound(declared)
+    correction, comparisons = compare(results, compared, delta=delta, higher_is_better=higher)
+    sources, interactions, simple = analyse(results, compared)
+    samples = [compared.sample([label]) for label in results.arms]
     return Effects(
         comparisons=comparisons,
         correction=correction,
         delta=delta,
         higher_is_better=higher,
-        scale=100.0 if in_points else 1.0,
-        unit="points" if in_points else "",
+        scale=scale,
         levels=_levels(results, measured),
-        arms=arms,
+        arms={label: measured.sample([label]) for label in results.arms},
         anova=sources,
         interactions=interactions,
         simple=simple,
         missing=measured.missing,
         planned=len(results.trials),
-        spread=bartlett(arms.values()),
+        spreads=tuple(sample.sd for sample in samples if sample.n > 1),
+        alike=bartlett(samples),
     )
 
 
@@ -101,8 +100,13 @@ def _levels(results: Results, measured: Runs) -> dict[tuple[str, str], Sample]:
 
 
 def cell_means(results: Results, first: str, second: str) -> dict[tuple[str, str], Sample]:
-    """Return (level of one factor, level of another) → mean over seeds, in a full factorial."""
-    measured, one, other = runs(results), results.by_level(first), results.by_level(second)
+    """Return (level of one factor, level of another) → mean over seeds, in a full factorial.
+
+    The means are of what scores are compared by: lines of them are parallel where the effect of
+    one factor does not depend on the other.
+    """
+    measured = runs(results).on(results.kind.scale)
+    one, other = results.by_level(first), results.by_level(second)
     return {
         (a, b): measured.sample([label for label in one[a] if label in other[b]])
         for a, b in itertools.product(one, other)

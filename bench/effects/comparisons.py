@@ -21,7 +21,7 @@ _UNKNOWN = Contrast(math.nan, math.nan, 0, math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Comparison:
-    """One level or arm against the baseline; what cannot be known is NaN.
+    """One level or arm against the baseline, in amounts of a scale; NaN where unknown.
 
     Attributes:
         factor: what is compared; None where it is a whole arm of ``include``.
@@ -119,7 +119,10 @@ def compare(
         _decided(dataclasses.replace(one, p_adjusted=p, p_equivalent=q), model, rules)
         for (one, model), p, q in zip(tested, adjusted, families.holm(same), strict=True)
     )
-    comparisons = tuple(next(decided) if one.testable else one for one, _ in found)
+    replicate = results.kind.replicate
+    comparisons = tuple(
+        next(decided) if one.testable else _untested(one, replicate) for one, _ in found
+    )
     return method if len(tested) > 1 else "none", comparisons
 
 
@@ -193,8 +196,7 @@ def _further(results: Results) -> list[str]:
 def _empty(factor: str | None, level: str, base: str, finished: NDArray[np.float64]) -> Comparison:
     """Return a comparison of which nothing is known yet."""
     count = int((~np.isnan(finished)).sum())
-    reason, nan = "no seed finished in both", math.nan
-    return Comparison(factor, level, base, 0, 0, count, _UNKNOWN, (), nan, nan, reason=reason)
+    return Comparison(factor, level, base, 0, 0, count, _UNKNOWN, (), math.nan, math.nan)
 
 
 def _of_pairs(
@@ -231,14 +233,14 @@ def _estimated(
         differences=tuple((above - below)[:, shared.all(0)].mean(0).tolist()),
         correlation=model.fit.correlation,
         probability=float(np.mean([blocks.superiority(a, b) for a, b in pairs])),
-        reason=_why_untested(seeds) if math.isnan(contrast.p) else "",
     ), model
 
 
-def _why_untested(seeds: int) -> str:
-    if seeds < 2:
-        return f"{'only one' if seeds else 'no'} seed finished in both"
-    return "too few seeds finished in both"
+def _untested(one: Comparison, replicate: str) -> Comparison:
+    """Say why there was no test."""
+    few = ("no", "only one", "too few")[min(one.seeds, 2)]
+    noun = f"{replicate}s" if one.seeds > 1 else replicate
+    return dataclasses.replace(one, reason=f"{few} {noun} finished in both")
 
 
 def _decided(one: Comparison, model: _Model, rules: _Rules) -> Comparison:

@@ -1,7 +1,8 @@
-"""The score of every training run as a table of arms by seeds."""
+"""The score of every run as a table of arms by seeds."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.frame import Results
+from bench.kinds import Scale
 from bench.stats.blocks import seed_means
 from bench.stats.sample import Sample, describe
 
@@ -32,6 +34,12 @@ class Runs:
         """Return (R, S) scores of some arms."""
         rows = [self.scores[label] for label in labels]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.seeds))
+
+    def on(self, scale: Scale) -> Runs:
+        """Return the same runs with what they are compared by in place of their scores."""
+        return dataclasses.replace(
+            self, scores={label: scale.into(row) for label, row in self.scores.items()}
+        )
 
     def measured(self, label: str) -> bool:
         """Tell whether an arm has any score."""

@@ -6,29 +6,26 @@ import math
 
 from bench.effects import Effects
 from bench.effects.comparisons import Comparison
+from bench.kinds import MINUS
 from bench.stats.power import MOST_SEEDS
 from bench.stats.verdicts import EQUIVALENT, INCONCLUSIVE
 
-MINUS = "\N{MINUS SIGN}"
-
 
 def amount(found: Effects, value: float, *, signed: bool = True) -> str:
-    """Return a difference in the unit that is shown: ``+8.3``."""
+    """Return an amount as it is shown: ``+8.3``, or ``1.13`` of ratios."""
     if math.isnan(value):
         return "–"
-    text = f"{found.scale * value:+,.{decimals(found)}f}"
-    if not text.strip("+-0.,"):
-        text = text.lstrip("+-")  # no sign before 0
-    return text.replace("-", MINUS) if signed else text.lstrip("+-")
+    text = found.scale.written(found.scale.shown(value), decimals(found))
+    return text if signed else text.lstrip(f"+{MINUS}")
 
 
 def with_unit(found: Effects, value: float, *, signed: bool = True) -> str:
-    """Return a difference and its unit: ``+8.3 points``."""
-    return f"{amount(found, value, signed=signed)} {found.unit}".strip()
+    """Return an amount and its unit: ``+8.3 points``, ``1.13 ×``."""
+    return amount(found, value, signed=signed) + found.scale.suffix
 
 
 def interval(found: Effects, low: float, high: float) -> str:
-    """Return an interval of a difference: ``+1.9 to +14.7``."""
+    """Return an interval of an amount: ``+1.9 to +14.7``, ``1.08 to 1.19``."""
     if math.isnan(low):
         return "–"
     return f"{amount(found, low)} to {amount(found, high)}"
@@ -49,15 +46,16 @@ def equals(p: float) -> str:
 def verdict(found: Effects, comparison: Comparison) -> str:
     """Return a verdict in words, with the reason where nothing could be tested."""
     if comparison.verdict == EQUIVALENT and found.delta is not None:
-        return f"equivalent within ±{margin(found)}"
+        return f"equivalent within {margin(found)}"
     if comparison.reason:
         return f"{comparison.verdict}: {comparison.reason}"
     return comparison.verdict
 
 
 def margin(found: Effects) -> str:
-    """Return δ with its unit: ``2 points``."""
-    return f"{found.scale * (found.delta or math.nan):g} {found.unit}".strip()
+    """Return what does not matter: ``±2 points``, ``a factor 1.02``."""
+    shown = found.scale.margin.format(found.scale.shown(found.delta or math.nan))
+    return f"{shown} {found.scale.unit}".rstrip()
 
 
 def seeds_needed(comparison: Comparison) -> str:
@@ -70,6 +68,11 @@ def seeds_needed(comparison: Comparison) -> str:
 
 def decimals(found: Effects) -> int:
     """Return how many decimals are worth showing: up to the first digit of the least error."""
-    errors = [found.scale * comparison.contrast.error for comparison in found.comparisons]
+    errors = [found.scale.times * comparison.contrast.error for comparison in found.comparisons]
     least = min((error for error in errors if error > 0), default=1.0)
-    return min(4, max(1 if found.unit else 0, -math.floor(math.log10(least))))
+    return min(4, max(found.scale.decimals, -math.floor(math.log10(least))))
+
+
+def heading(found: Effects, noun: str) -> str:
+    """Return the head of a column of amounts: ``difference, points``."""
+    return f"{noun}, {found.scale.unit}" if found.scale.unit else noun

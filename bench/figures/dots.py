@@ -1,4 +1,4 @@
-"""Dot plots: every trained network is a dot, by factor level or by arm."""
+"""Dot plots: every run is a dot, by factor level or by arm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bench.figures.axes import beside, name_rows
 from bench.figures.style import (
     HUES,
     INK,
@@ -57,7 +58,7 @@ def factors(results: Results) -> Figure | None:
         figure.legend(handles=handles, loc="outside lower left", ncols=columns, fontsize=SMALL)
     coloured = len(results.arms) <= MOST_ARMS
     figure.set_label(
-        "Every trial by factor. A dot is one trained network, a bar the mean of its row"
+        f"Every trial by factor. A dot is {results.kind.dot}, a bar the mean of its row"
         + _baseline_words(results)
         + (" Colours as in the figure by arm." * (coloured and len(shown) > 1 and not named))
     )
@@ -77,7 +78,7 @@ def arms(results: Results) -> Figure | None:
     _strip(axes, results, rows, baseline=results.baseline_arm)
     axes.set_xlabel(spoken(results.metric))
     figure.set_label(
-        "Every trial by arm. A dot is one trained network, a bar the mean of its row"
+        f"Every trial by arm. A dot is {results.kind.dot}, a bar the mean of its row"
         + _baseline_words(results)
         + left_out(results, labels)
     )
@@ -113,21 +114,9 @@ def _strip(
         if len(values) and name == baseline:
             axes.axvline(values.mean(), color=RULE, lw=1.0, linestyle=(0, (4, 3)), zorder=1)
         without = int((trials["status"] != DONE).sum())
-        note = f"n = {len(values)}" + (f", {without} without result" if without else "")
-        axes.annotate(
-            note,
-            (1.0, y),
-            (6, 0),
-            ("axes fraction", "data"),
-            "offset points",
-            va="center",
-            size=SMALL,
-        )
-    names = [one_line(name, 44) + " (baseline)" * (name == baseline) for name in rows]
-    axes.set_yticks(range(len(rows)), names)
+        beside(axes, y, f"n = {len(values)}" + f", {without} without result" * bool(without))
+    name_rows(axes, [one_line(name, 44) + " (baseline)" * (name == baseline) for name in rows])
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
 
 
 def _dots(values: pd.Series[float], middle: float, height: float) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.effects import Interaction, cell_means, effects, words
+from bench.figures.axes import logarithmic
 from bench.figures.style import PAPER, SMALL, WIDTH, arm_styles, legend_text, one_line, styled
 from bench.frame import Results, spoken
 
@@ -36,11 +37,16 @@ def interactions(results: Results) -> Figure | None:
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel(spoken(results.metric))
+    kind = results.kind
+    if kind.scale.logarithmic:
+        means = [value for axes in grid.flat for line in axes.lines for value in line.get_ydata()]
+        logarithmic(grid[0, 0], means)
     figure.set_label(
-        "Factors taken two by two. Means over the arms that have both levels, with 95 % intervals "
-        "over seeds. Lines that are not parallel speak of an interaction; its p stands above."
-        + f" The first {_MOST} of {len(pairs)} pairs."
-        * (len(pairs) > _MOST)
+        f"Factors taken two by two. {kind.scale.mean.capitalize()}s over the arms that have "
+        f"both levels, with 95 % intervals over {kind.replicate}s. Lines that are not parallel "
+        "speak of an interaction; its p stands above."
+        + " The axis is logarithmic: equal ratios are equally long." * kind.scale.logarithmic
+        + f" The first {_MOST} of {len(pairs)} pairs." * (len(pairs) > _MOST)
     )
     return figure
 
@@ -55,18 +61,18 @@ def _sides(results: Results, pair: Interaction) -> tuple[str, str]:
 
 def _panel(axes: Axes, results: Results, across: str, along: str, p: float) -> None:
     """Draw the levels of one factor along x, and a line for each level of the other."""
-    means = cell_means(results, across, along)
+    means, back = cell_means(results, across, along), results.kind.scale.back
     lines, places = results.factors[along], np.arange(len(results.factors[across]))
     styles = arm_styles(lines)
     for level, shift in zip(lines, _shifts(len(lines)), strict=True):
         samples = [means[other, level] for other in results.factors[across]]
         style = styles[level]
-        mean = np.array([sample.mean for sample in samples])
-        half = np.array([sample.high - sample.mean for sample in samples])
+        mean = np.array([back(sample.mean) for sample in samples])
+        ends = np.array([[back(one.low), back(one.high)] for one in samples]).T
         axes.errorbar(
             places + shift,
             mean,
-            np.where(np.isnan(half), 0, half),
+            np.nan_to_num(np.abs(ends - mean)),
             color=style.colour,
             linestyle=style.dash,
             marker=style.marker,

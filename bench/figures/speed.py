@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from statistics import median
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from statistics import fmean, median
 
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from bench.figures.axes import logarithmic
 from bench.figures.style import (
     FAINT,
     HUES,
@@ -30,6 +31,7 @@ from bench.stats.sample import describe
 MOST_SERIES = 21
 MOST_LAYERS = 18
 MOST_PANELS = 4
+_SPREAD = 0.08  # of the distance between two sizes of a batch, over which lines are laid apart
 
 # The size of a batch → what was measured with it, once for each repetition.
 Series = Mapping[int, list[float]]
@@ -39,35 +41,34 @@ Read = Callable[[Record], float | None]
 @styled
 def throughput(results: Results) -> Figure | None:
     """Draw images a second over the batch size; None where it was not varied."""
-    figure = _over_batch_size(results, lambda record: record.result["images_per_second"])
-    if figure is not None:
-        figure.axes[0].set_ylabel("images per second")
-        figure.set_label(
-            "Throughput over batch size. Dots are the means of repetitions, each in a process of "
-            "its own; bars are 95 % intervals of the mean. A cross at the bottom is a batch that "
-            "did not fit into memory. Both axes are logarithmic."
-        )
-    return figure
+    return _over_batch_size(
+        results,
+        lambda record: record.result["images_per_second"],
+        "images per second",
+        "Throughput over batch size. Dots are the means of repetitions, each in a process of "
+        "its own; bars are 95 % intervals of the mean. Arms are drawn a little beside each other. "
+        "A cross at the bottom is a batch that did not fit into memory. Both axes are logarithmic.",
+    )
 
 
 @styled
 def memory(results: Results) -> Figure | None:
     """Draw the peak of memory over the batch size; None where it was not varied."""
-    figure = _over_batch_size(results, _peak)
-    if figure is not None:
-        figure.axes[0].set_ylabel("peak memory, GB")
-        figure.set_label(
-            "Memory over batch size. On a GPU, what torch had allocated at most while measuring; "
-            "on a CPU, the largest resident set of the process, what it loads at its start "
-            "included. Both axes are logarithmic."
-        )
-    return figure
+    return _over_batch_size(
+        results,
+        _peak,
+        "peak memory, GB",
+        "Memory over batch size. On a GPU, what torch had allocated at most while measuring; "
+        "on a CPU, the largest resident set of the process, what it loads at its start "
+        "included. Both axes are logarithmic.",
+    )
 
 
 @styled
 def limits(results: Results) -> Figure | None:
     """Draw the forward pass of each layer beside its floor, for the first arms that have it."""
-    panels = list(_layers(results))[:MOST_PANELS]
+    found = list(_layers(results))
+    panels = found[:MOST_PANELS]
     if not panels:
         return None
     rows = max(len(layers) for _, layers in panels)
@@ -85,12 +86,15 @@ def limits(results: Results) -> Figure | None:
         "Share of the limit by layer. Grey: how long the layer's forward pass took (median). "
         "Blue: the least it could take on this device, by its arithmetic and its traffic; the "
         "number is their ratio. Layers that work value by value have no floor of their own: at "
-        f"best they are part of a neighbour. The {MOST_LAYERS} slowest layers of each arm."
+        "best they are part of a neighbour. Between layers is what the rest of the pass takes. "
+        f"The {MOST_LAYERS} slowest of each arm."
+        + f" The first {len(panels)} of {len(found)} arms."
+        * (len(panels) < len(found))
     )
     return figure
 
 
-def _over_batch_size(results: Results, read: Read) -> Figure | None:
+def _over_batch_size(results: Results, read: Read, quantity: str, caption: str) -> Figure | None:
     series = _series(results, read)
     if len({size for values in series.values() for size in values}) < 2:
         return None
@@ -98,48 +102,48 @@ def _over_batch_size(results: Results, read: Read) -> Figure | None:
     axes = figure.subplots()
     shown = list(series)[:MOST_SERIES]
     styles = arm_styles(shown)
-    for label in shown:
-        _line(axes, series[label], styles[label])
     sizes = sorted({size for values in series.values() for size in values})
+    shifts = _shifts(shown, sizes)
+    for label in shown:
+        _line(axes, series[label], styles[label], shifts[label])
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
     axes.xaxis.set_ticks(sizes, labels=list(map(str, sizes)))
     axes.xaxis.set_minor_locator(NullLocator())
-    plain_numbers(axes.yaxis)
+    logarithmic(axes, [fmean(values) for label in shown for values in series[label].values()])
     for label, size in _too_large(results):
         if label in styles:
             axes.plot(
-                size, 0.02, "x", color=styles[label].colour, ms=7, mew=1.8,
+                shifts[label] * size, 0.02, "x", color=styles[label].colour, ms=7, mew=1.8,
                 transform=axes.get_xaxis_transform(),
             )  # fmt: skip
     axes.set_xlabel("batch size")
+    axes.set_ylabel(quantity)
     axes.legend(
         handles=[handle(label or "all", styles[label], line=True) for label in shown],
         loc="upper left",
         bbox_to_anchor=(1.01, 1.02),
         fontsize=SMALL,
     )
+    figure.set_label(caption)
     return figure
 
 
-def plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis at 1, 2, 5, 10, …, in digits."""
-    low, high = axis.get_view_interval()
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [base * 10.0**power for power in powers for base in (1, 2, 5)]
-    shown = [tick for tick in ticks if low <= tick <= high]
-    axis.set_ticks(shown, labels=[f"{tick:,g}" for tick in shown])
-    axis.set_minor_locator(NullLocator())
+def _shifts(labels: Sequence[str], sizes: Sequence[int]) -> dict[str, float]:
+    """Return what sizes are multiplied with to lay lines apart, so that no bar hides another."""
+    reach = _SPREAD * min(math.log(large / small) for small, large in pairwise(sizes))
+    middle = (len(labels) - 1) / 2
+    return {label: math.exp(reach * (i - middle) / len(labels)) for i, label in enumerate(labels)}
 
 
-def _line(axes: Axes, values: Series, style: ArmStyle) -> None:
+def _line(axes: Axes, values: Series, style: ArmStyle, shift: float) -> None:
     samples = {size: describe(values[size]) for size in sorted(values)}
     means = [sample.mean for sample in samples.values()]
-    # The lower end of an interval has to stay above 0, where a logarithmic axis ends.
-    errors = [min(s.high - s.mean, 0.95 * s.mean) if s.n > 1 else 0.0 for s in samples.values()]
+    above = [s.high - s.mean if s.n > 1 else 0.0 for s in samples.values()]
+    # The lower end of an interval has to stay above 0, which a logarithmic axis does not have.
+    below = [min(half, 0.999 * mean) for half, mean in zip(above, means, strict=True)]
     axes.errorbar(
-        list(samples), means, yerr=errors, color=style.colour, marker=style.marker,
-        linestyle=style.dash, ms=4, lw=1.6, elinewidth=1.2, capsize=2.5,
+        [shift * size for size in samples], means, yerr=[below, above], color=style.colour,
+        marker=style.marker, linestyle=style.dash, ms=4, lw=1.6, elinewidth=1.2, capsize=2.5,
     )  # fmt: skip
 
 
@@ -211,6 +215,6 @@ def _bars(axes: Axes, layers: list[tuple[str, float, float]]) -> None:
         share = f"{least / took:.0%}" if least else "no floor"
         axes.text(took + 0.01 * longest, place, share, va="center", fontsize=SMALL, color=INK)
     axes.set_yticks(list(places), [one_line(name, 40) for name, _, _ in layers], fontsize=SMALL)
-    axes.set_xlim(0, 1.16 * longest)
+    axes.set_xlim(0, 1.25 * longest)
     axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)

@@ -12,7 +12,8 @@ from bench.details import collector_paused
 from bench.errors import UserError, nearest
 from bench.figures import FIGURES
 from bench.figures.style import encode
-from bench.frame import Results, load
+from bench.frame import Results
+from bench.loading import load
 from bench.records import Store
 from bench.report import html, latex, markdown, summary
 from bench.tables import TABLES
@@ -21,7 +22,6 @@ SUFFIXES = ("png", "svg")
 DEFAULT_FORMATS = ("html", "md", "csv", "tex")
 
 
-@collector_paused()  # what is made stays until the report is written
 def write(store: Store, formats: Sequence[str] = DEFAULT_FORMATS) -> Path:
     """Write the report of one experiment into ``report/`` of its results folder.
 
@@ -140,7 +140,7 @@ def _check(formats: Sequence[str]) -> None:
         raise UserError(f"--format: names no format{nearest('', FORMATS)}")
 
 
-@collector_paused()  # figures are made of many small things that refer to each other
+@collector_paused()  # figures are of many small things, and stay until the report is written
 def _write_formats(results: Results, formats: Sequence[str]) -> Path:
     folder = results.store.folder / "report"
     main_files = [FORMATS[name](results, folder) for name in dict.fromkeys(formats)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench.effects import Comparison, Effects, effects, words
 from bench.frame import Results, spoken
-from bench.report.cells import number, shortened
+from bench.report.cells import counted, number, shortened
 from bench.stats import ALPHA
 from bench.stats.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE
 
@@ -15,45 +15,47 @@ _CORRECTIONS = {"holm": "Holm's method", "dunnett": "Dunnett's test"}
 
 def answer(results: Results) -> list[str]:
     """Return sentences: what was seen, what is undecided, what could have been seen."""
-    found = effects(results)
+    found, replicate = effects(results), results.kind.replicate
     if not found.comparisons:
         return list(_alone(results, found))
     return [
         _seen(results, found),
-        *_undecided(found),
-        *_could_have_seen(found),
+        *_undecided(found, replicate),
+        *_could_have_seen(found, replicate),
         *_dependent(found),
     ]
 
 
 def reading_effects(results: Results) -> str:
     """Return how to read the table and the figure of comparisons."""
-    found = effects(results)
+    found, replicate = effects(results), results.kind.replicate
+    scale = found.scale
     if not found.comparisons:
         return ""
-    said = [_what_a_difference_is(results, found)]
+    said = [_what_is_compared(found, replicate)]
     if found.tested:
         said.append(
             "The interval and p are of that comparison alone"
             + _corrected(found)
-            + ". P(higher) is how often a run is above a run of the baseline; the seed "
-            "correlation is between runs that share a seed, which pairing by seed lives on. "
-            "Detectable is the true difference that such a design calls a difference in four of "
-            "five cases, if runs vary as much as these did."
+            + f". P(higher) is how often a run is above a run of the baseline; the {replicate} "
+            f"correlation is between runs that share a {replicate}, which pairing by {replicate} "
+            f"lives on. Detectable is the true {scale.size}{scale.either_way} that such a design "
+            "calls a difference in four of five cases, if runs vary as much as these did."
         )
     if found.correction == "dunnett":
         said.append(_shared_error(found))
     if found.delta is not None:
         said.append(
-            f"Differences within ±{words.margin(found)} were declared beforehand not to matter: "
-            "a comparison is equivalent where two one-sided tests exclude larger ones."
+            f"{scale.noun.capitalize()}s within {words.margin(found)} were declared beforehand "
+            "not to matter: a comparison is equivalent where two one-sided tests exclude larger "
+            "ones."
         )
     elif any(one.testable and one.verdict == INCONCLUSIVE for one in found.comparisons):
         said.append("Inconclusive does not mean that there is no difference.")
     if any(words.seeds_needed(one) for one in found.comparisons):
         said.append(
-            "The seeds that would decide are those that would see the observed difference"
-            + (f", or ±{words.margin(found)} where it is smaller," if found.delta else "")
+            f"The {replicate}s that would decide are those that would see the observed {scale.size}"
+            + (f", or {words.margin(found)} where it is smaller," if found.delta else "")
             + " in four of five cases."
         )
     return " ".join(said)
@@ -61,10 +63,12 @@ def reading_effects(results: Results) -> str:
 
 def reading_anova(results: Results) -> str:
     """Return how to read the analysis of variance; empty where there is none."""
-    if not effects(results).anova:
+    found = effects(results)
+    if not found.anova:
         return ""
     return (
-        "Seeds are blocks, sums of squares are of type II, and the residual is what differs "
+        f"{results.kind.replicate.capitalize()}s are blocks, sums of squares are "
+        f"{found.scale.squares}of type II, and the residual is what differs "
         "between runs of one arm. p is not corrected. Partial ω² is the share of the variance that "
         "a source explains beside the residual; as an estimate without bias it can fall below 0."
     )
@@ -110,7 +114,7 @@ def _alone(results: Results, found: Effects) -> Iterator[str]:
             yield (
                 f"{label} reaches a {spoken(results.metric)} of {number(sample.mean)}"
                 + (interval if sample.n > 1 else "")
-                + f" with {_seeds(sample.n)}."
+                + f" with {counted(sample.n, results.kind.replicate)}."
             )
     yield "Nothing is compared here, so nothing is decided."
 
@@ -119,13 +123,14 @@ def _seen(results: Results, found: Effects) -> str:
     metric, baseline = spoken(results.metric), f"the baseline ({results.baseline_arm})"
     if not found.tested:
         reasons = {one.reason for one in found.comparisons}
-        why = reasons.pop() if len(reasons) == 1 else "too few seeds finished in both"
+        few = f"too few {results.kind.replicate}s finished in both"
+        why = reasons.pop() if len(reasons) == 1 else few
         return f"Nothing can be said about {metric} against {baseline} yet: {why}."
     said = []
     for verdict, phrase in (
         (BETTER, "better"),
         (WORSE, "worse"),
-        (EQUIVALENT, f"equivalent within ±{words.margin(found)}" if found.delta else ""),
+        (EQUIVALENT, f"equivalent within {words.margin(found)}" if found.delta else ""),
     ):
         names = [_with_interval(found, one) for one in found.comparisons if one.verdict == verdict]
         if names:
@@ -136,38 +141,39 @@ def _seen(results: Results, found: Effects) -> str:
     return f"These runs do not decide {which} of {metric} with {baseline}."
 
 
-def _undecided(found: Effects) -> Iterator[str]:
+def _undecided(found: Effects, replicate: str) -> Iterator[str]:
     open_ones = [one for one in found.comparisons if one.verdict == INCONCLUSIVE]
     if not found.tested or not open_ones:
         return
-    names = [f"{one.name} ({_what_would_decide(found, one)})" for one in open_ones]
+    names = [f"{one.name} ({_what_would_decide(found, one, replicate)})" for one in open_ones]
     yield (
-        "Undecided, with the number of seeds that would decide if the differences are what they "
-        f"seem: {shortened(names)}."
+        f"Undecided, with the number of {replicate}s that would decide if the {found.scale.noun}s "
+        f"are what they seem: {shortened(names)}."
     )
 
 
-def _what_would_decide(found: Effects, one: Comparison) -> str:
+def _what_would_decide(found: Effects, one: Comparison, replicate: str) -> str:
     if not one.testable:
         return one.reason
-    seeds = words.seeds_needed(one).replace("> ", "more than ")
-    return f"{words.with_unit(found, one.contrast.difference)}, {seeds} seeds"
+    needed = words.seeds_needed(one).replace("> ", "more than ")
+    return f"{words.with_unit(found, one.contrast.difference)}, {needed} {replicate}s"
 
 
-def _could_have_seen(found: Effects) -> Iterator[str]:
+def _could_have_seen(found: Effects, replicate: str) -> Iterator[str]:
     tested = [one for one in found.comparisons if one.testable]
     if not tested:
         return
-    detectable, seeds = [one.detectable for one in tested], max(one.seeds for one in tested)
+    detectable, most = [one.detectable for one in tested], max(one.seeds for one in tested)
     low, high = (
         words.amount(found, value, signed=False) for value in (min(detectable), max(detectable))
     )
     which = f"{low} to {high}" if low != high else low
     corrected = "" if found.correction == "none" else f", corrected for {found.tested} comparisons"
     yield (
-        f"With {_seeds(seeds)} this design sees a true difference of "
-        + f"{which} {found.unit}".rstrip()
-        + f" in four of five cases{corrected}; smaller ones it easily misses."
+        f"With {counted(most, replicate)} this design sees a true {found.scale.size} of "
+        + f"{which} {found.scale.unit}".rstrip()
+        + f"{found.scale.either_way} in four of five cases{corrected}; smaller ones it easily "
+        "misses."
     )
 
 
@@ -177,14 +183,15 @@ def _dependent(found: Effects) -> Iterator[str]:
         yield f"Some effects depend on each other (p ≤ 0.05): {shortened(names)}; see below."
 
 
-def _what_a_difference_is(results: Results, found: Effects) -> str:
+def _what_is_compared(found: Effects, replicate: str) -> str:
+    scale = found.scale
     over = (
-        ", the mean over the settings of the other factors"
+        f", the {scale.mean} over the settings of the other factors"
         if any(one.cells > 1 for one in found.comparisons)
         else ""
     )
-    points = ": points are hundredths of the score" if found.unit else ""
-    return f"A difference is level minus baseline{over}, paired by seed{points}."
+    paired = f"paired by {replicate}{scale.remark}"
+    return f"A {scale.noun} is {scale.definition}{over}, {paired}."
 
 
 def _corrected(found: Effects) -> str:
@@ -192,20 +199,20 @@ def _corrected(found: Effects) -> str:
         return ""
     return (
         f"; verdicts go by the p that is corrected for {found.tested} comparisons "
-        f"({_CORRECTIONS[found.correction]}), so an interval may leave out 0 and the verdict still "
-        "be inconclusive"
+        f"({_CORRECTIONS[found.correction]}), so an interval may leave out "
+        f"{found.scale.neutral:g} and the verdict still be inconclusive"
     )
 
 
 def _shared_error(found: Effects) -> str:
     shared = "All arms share one error, as if their runs varied alike"
-    if not found.spread <= ALPHA:
+    if not found.alike <= ALPHA:
         return f"{shared}."
-    spreads = [sample.sd for sample in found.arms.values() if sample.n > 1]
+    low, high = min(found.spreads), max(found.spreads)
     return (
-        f"{shared}. They do not seem to (Bartlett's test, p {words.equals(found.spread)}; "
-        f"standard deviations from {number(min(spreads))} to {number(max(spreads))}), so these "
-        "verdicts are less certain than they look."
+        f"{shared}. They do not seem to (Bartlett's test, p {words.equals(found.alike)}; "
+        f"standard deviations {found.scale.squares.removesuffix('and ')}from {number(low)} to "
+        f"{number(high)}), so these verdicts are less certain than they look."
     )
 
 
@@ -213,7 +220,3 @@ def _with_interval(found: Effects, one: Comparison) -> str:
     interval = words.interval(found, one.contrast.low, one.contrast.high)
     seen = words.with_unit(found, one.contrast.difference)
     return f"{one.name} ({seen}, 95 % interval {interval})"
-
-
-def _seeds(count: int) -> str:
-    return f"{count} seed{'' if count == 1 else 's'}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.effects.words import MINUS
+from bench.kinds import MINUS
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,26 @@ def table(
     return Table(tuple(names[i] for i in kept), tuple(tuple(row[i] for i in kept) for row in cells))
 
 
-def number(value: float) -> str:
-    """Return a score with three decimals; – where there is none."""
-    return "–" if pd.isna(value) else f"{value:.3f}"
+def number(value: float, *, like: float | None = None) -> str:
+    """Return a score with three decimals, or fewer where it is 10 or more; – where there is none.
+
+    Args:
+        value: the score.
+        like: a number that has as many decimals, where it is not the score itself.
+    """
+    size = abs(value if like is None else like)
+    decimals = 1 if size >= 100 else 2 if size >= 10 else 3
+    return "–" if pd.isna(value) else f"{value:,.{decimals}f}"
 
 
 def spread(mean: float, sd: float) -> str:
     """Return mean ± standard deviation, or the mean alone."""
-    return number(mean) if pd.isna(sd) else f"{number(mean)} ± {number(sd)}"
+    return number(mean) if pd.isna(sd) else f"{number(mean)} ± {number(sd, like=mean)}"
 
 
 def between(low: float, high: float) -> str:
     """Return an interval of scores."""
-    ends = f"{number(low)} to {number(high)}"
+    ends = f"{number(low, like=high)} to {number(high)}"
     return "–" if pd.isna(low) else ends.replace("-", MINUS)
 
 
@@ -66,6 +73,11 @@ def span(low: Any, high: Any) -> str:
 def seconds(value: float) -> str:
     """Return a time, less precise where it is long."""
     return "–" if pd.isna(value) else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of something."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def shortened(names: list[str], most: int = 4) -> str:

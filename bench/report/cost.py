@@ -1,7 +1,8 @@
-"""What an experiment took: time, device and memory, by arm."""
+"""What an experiment took, by arm: time, device and memory; and what its networks compute."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,12 @@ from bench.frame import Results, spoken
 from bench.report.cells import Table, seconds, table, whole
 
 _GIB = 2**30
+_ARITHMETIC = {
+    "step_gflops": "GFLOP a step",
+    "step_pixels": "pixels a step",
+    "gflops_per_megapixel": "GFLOP a predicted megapixel",
+    "window_gflops_per_megapixel": "moved over every pixel",
+}
 
 
 def cost_table(results: Results) -> Table:
@@ -40,6 +47,27 @@ def cost_table(results: Results) -> Table:
         *("parameters", "device"),
     ]
     return table(columns, rows)
+
+
+def arithmetic_table(results: Results) -> Table:
+    """Return a row for each arm with a measured trial: what its network computes."""
+    known = {name: spelt for name, spelt in _ARITHMETIC.items() if name in results.trials}
+    if not known:
+        return table(["arm"], [])
+    first = results.done.groupby("arm", sort=False)[["parameters", *known]].first()
+    rows = [
+        (str(arm), whole(parameters), *(_rounded(value) for value in values))
+        for arm, parameters, *values in first.itertuples()
+    ]
+    return table(["arm", "parameters", *known.values()], rows)
+
+
+def _rounded(value: float) -> str:
+    """Return an amount with three digits, or all before the point."""
+    if math.isnan(value):
+        return "–"
+    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:,.{digits}f}"
 
 
 def _device(environment: Any) -> str:

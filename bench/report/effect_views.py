@@ -7,28 +7,28 @@ import math
 from bench.effects import effects, words
 from bench.effects.images import image_intervals
 from bench.frame import Results, spoken
+from bench.kinds import MINUS
 from bench.report.cells import Table, between, number, table
 from bench.stats.anova import HIGHER, RESIDUAL, SEED, Row
 
-_OTHER_SOURCES = {SEED: "seed", HIGHER: "interactions of three or more", RESIDUAL: "residual"}
+_OTHER_SOURCES = {HIGHER: "interactions of three or more", RESIDUAL: "residual"}
 
 
 def effect_table(results: Results) -> Table:
     """Return a row for each comparison with the baseline: what was seen, and the verdict."""
-    found = effects(results)
-    unit = f", {found.unit}" if found.unit else ""
+    found, replicate = effects(results), results.kind.replicate
     columns = [
         "compared with the baseline",
-        f"difference{unit}",
+        words.heading(found, found.scale.noun),
         "95 % interval",
         "verdict",
-        "seeds that would decide",
+        f"{replicate}s that would decide",
         "p",
         "p corrected",
-        f"detectable{unit}",
+        words.heading(found, "detectable"),
         "P(higher)",
-        "seed correlation",
-        "seeds",
+        f"{replicate} correlation",
+        f"{replicate}s",
     ]
     corrected = found.correction != "none"
     rows = [
@@ -47,14 +47,15 @@ def effect_table(results: Results) -> Table:
         )
         for one in found.comparisons
     ]
-    return table(columns, rows, drop_empty=["p corrected", "seeds that would decide"])
+    return table(columns, rows, drop_empty=["p corrected", f"{replicate}s that would decide"])
 
 
 def anova_table(results: Results) -> Table:
     """Return the analysis of variance of a full factorial; no rows for other designs."""
+    others = {SEED: results.kind.replicate, **_OTHER_SOURCES}
     rows = [
         (
-            " × ".join(source.factors) or _OTHER_SOURCES[source.row.kind],
+            " × ".join(source.factors) or others[source.row.kind],
             f"{source.row.ss:.3g}",
             str(source.row.df),
             *_tested(source.row),
@@ -67,7 +68,6 @@ def anova_table(results: Results) -> Table:
 def interaction_table(results: Results) -> Table:
     """Return the effects of each factor within the levels of another that it depends on."""
     found = effects(results)
-    unit = f", {found.unit}" if found.unit else ""
     rows = [
         (
             f"{simple.factor} = {simple.level}, not {simple.baseline}",
@@ -78,7 +78,8 @@ def interaction_table(results: Results) -> Table:
         )
         for simple in found.simple
     ]
-    return table(["effect of", "where", f"difference{unit}", "95 % interval", "p"], rows)
+    amount = words.heading(found, found.scale.noun)
+    return table(["effect of", "where", amount, "95 % interval", "p"], rows)
 
 
 def image_table(results: Results) -> Table:
@@ -100,4 +101,4 @@ def _tested(row: Row) -> tuple[str, str, str]:
 
 
 def _short(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}".replace("-", words.MINUS)
+    return "–" if math.isnan(value) else f"{value:.2f}".replace("-", MINUS)

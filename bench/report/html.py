@@ -20,9 +20,9 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from bench.frame import Results, spoken
-from bench.report import audit, sentences, views
+from bench.report import answers, audit, sentences, views
 from bench.report.cells import MOST_ROWS
-from bench.report.cost import cost_table
+from bench.report.cost import arithmetic_table, cost_table
 from bench.report.drawing import Drawings
 from bench.report.pictures import gallery
 from bench.report.plain import numeric, plain
@@ -75,9 +75,11 @@ def render(results: Results, figures: Mapping[str, Figure]) -> str:
     context: dict[str, Any] = {
         "results": results,
         "plan": results.plan,
+        "answers": answers,
         "say": sentences,
         "show": views,
         "cost_table": cost_table,
+        "arithmetic_table": arithmetic_table,
         "audit": audit,
         "drawn": drawn,
         "pictures": pictures,

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from bench.frame import Results, spoken
-from bench.report import sentences, views
+from bench.report import answers, views
 from bench.report.plain import numeric, plain
 from bench.report.views import Table
 
@@ -155,7 +155,8 @@ def _comparisons(results: Results) -> Table:
     """Return comparisons with what decides about them."""
     content = views.effect_table(results)
     corrected = {"p"} & set(content.columns) if "p corrected" in content.columns else set()
-    diagnostics = {"P(higher)", "seed correlation", "seeds that would decide"}
+    replicate = results.kind.replicate
+    diagnostics = {"P(higher)", f"{replicate} correlation", f"{replicate}s that would decide"}
     return _without(content, corrected | diagnostics)
 
 
@@ -170,9 +171,9 @@ def _without(content: Table, left_out: set[str]) -> Table:
 def _about_arms(results: Results) -> str:
     return (
         f"{results.plan['name']}: {spoken(results.metric)} by arm, mean ± standard deviation over "
-        "n training runs that differ in their seed alone."
+        f"n {results.kind.runs}."
     )
 
 
 def _about_comparisons(results: Results) -> str:
-    return f"{results.plan['name']}: {sentences.reading_effects(results)}"
+    return f"{results.plan['name']}: {answers.reading_effects(results)}"

@@ -9,8 +9,9 @@ import jinja2
 from markupsafe import Markup
 
 from bench.frame import Results
-from bench.report import audit, sentences, views
+from bench.report import answers, audit, sentences, views
 from bench.report.cells import MOST_ROWS, first_rows
+from bench.report.cost import arithmetic_table
 from bench.report.views import Table
 
 # Escaped wherever they stand; an underscore only where it could open or close emphasis, so
@@ -39,9 +40,11 @@ def render(results: Results, figures: Mapping[str, str]) -> str:
     return environment.get_template("report.md.j2").render(
         results=results,
         plan=results.plan,
+        answers=answers,
         say=sentences,
         show=views,
         audit=audit,
+        arithmetic_table=arithmetic_table,
         figures=figures,
         most_rows=MOST_ROWS,
     )

@@ -9,31 +9,9 @@ import pandas as pd
 
 from bench import tables
 from bench.frame import DONE, Results, spoken, study_history
-from bench.report.answers import (
-    answer,
-    reading_anova,
-    reading_effects,
-    reading_images,
-    reading_interactions,
-)
+from bench.report.cells import counted
 
 _MOST_NAMED = 5  # files or trials that a warning names
-
-__all__ = [
-    "answer",
-    "design",
-    "duration",
-    "question",
-    "reading",
-    "reading_anova",
-    "reading_effects",
-    "reading_images",
-    "reading_interactions",
-    "reading_levels",
-    "riddle",
-    "unplanned",
-    "warnings",
-]
 
 
 def question(results: Results) -> str:
@@ -59,7 +37,7 @@ def _damaged(results: Results) -> Iterator[str]:
         yield f"{line}. The next run measures again what is missing."
     more = len(results.damaged) - _MOST_NAMED
     if more > 0:
-        yield f"{_count(more, 'more file')} cannot be used either."
+        yield f"{counted(more, 'more file')} cannot be used either."
 
 
 def _stale(results: Results) -> Iterator[str]:
@@ -67,13 +45,13 @@ def _stale(results: Results) -> Iterator[str]:
     by_difference: dict[str, list[str]] = {}
     for trial in results.plan["trials"]:
         if trial.get("stale"):
-            which = f"{trial['label']} (seed {trial['seed']})"
+            which = f"{trial['label']} ({results.kind.replicate} {trial['seed']})"
             by_difference.setdefault(" and ".join(trial["stale"]), []).append(which)
     for differs, trials in by_difference.items():
         named = ", ".join(trials[:_MOST_NAMED])
         more = f" and {len(trials) - _MOST_NAMED} more" if len(trials) > _MOST_NAMED else ""
         yield (
-            f"{len(trials)} of {_count(len(results.trials), 'trial')} were measured with other "
+            f"{len(trials)} of {counted(len(results.trials), 'trial')} were measured with other "
             f"{differs} and taken as they are (--accept-stale): {named}{more}."
         )
 
@@ -92,11 +70,11 @@ def design(results: Results) -> list[str]:
     else:
         what = f"Full factorial of {' × '.join(factors)}"
         what += f", {grid} of its {combinations} combinations" if grid < combinations else ""
-    what += f"; {_count(further, 'arm')} beside it" if factors and further else ""
-    seeds = len(results.plan["seeds"])
+    what += f"; {counted(further, 'arm')} beside it" if factors and further else ""
+    repeated = counted(len(results.plan["seeds"]), results.kind.replicate)
     size = (
-        f"{_count(len(results.arms), 'arm')} × {_count(seeds, 'seed')}: "
-        f"{_count(len(results.trials), 'trial')}, of which {len(results.done)} finished."
+        f"{counted(len(results.arms), 'arm')} × {repeated}: "
+        f"{counted(len(results.trials), 'trial')}, of which {len(results.done)} finished."
     )
     baseline = ", ".join(f"{name} = {level}" for name, level in results.baseline.items())
     return [
@@ -117,19 +95,14 @@ def reading(results: Results) -> str:
         return "No trial has finished yet, so there are no scores."
     if most == 1:
         return (
-            "Every arm was trained once: what lies between two arms may be the setting or the "
-            "seed, and nothing here tells which."
+            f"Every arm was {results.kind.made} once: what lies between two arms may be the "
+            f"setting or {results.kind.chance}, and nothing here tells which."
         )
-    runs = (
-        "repetitions, each in a process of its own"
-        if results.plan["measure"] == "throughput"
-        else "training runs that differ in their seed alone"
-    )
     return (
         f"{_sentence(spoken(results.metric))} is given as mean ± standard deviation over n "
-        f"{runs}; the 95 % interval is of the mean of such runs. Whether arms differ is not read "
-        "from overlapping intervals but from the comparisons with the baseline, which are paired "
-        "by seed."
+        f"{results.kind.runs}; the 95 % interval is of the mean of such runs. Whether arms "
+        "differ is not read from overlapping intervals but from the comparisons with the baseline, "
+        f"which are paired by {results.kind.replicate}."
     )
 
 
@@ -137,7 +110,8 @@ def reading_levels(results: Results) -> str:
     """Return how to read the table of factor levels."""
     return (
         "Each row takes in all arms that have the level. Its mean ± standard deviation is over "
-        "seeds, each counting with its mean over these arms; n is the number of training runs."
+        f"{results.kind.replicate}s, each counting with its mean over these arms; n is the "
+        f"number of {results.kind.run}s."
     )
 
 
@@ -173,7 +147,7 @@ def riddle(results: Results) -> list[str]:
 def unplanned(results: Results) -> str:
     """Return how many stored records were left alone."""
     return (
-        f"The store also holds {_count(results.unplanned, 'record')} of trials that are not part "
+        f"The store also holds {counted(results.unplanned, 'record')} of trials that are not part "
         "of this plan, of other settings, data or code; none of them is used here."
     )
 
@@ -185,6 +159,22 @@ def duration(results: Results) -> str:
     took = f"{hours} h {minutes} min" if hours else f"{minutes} min {round(seconds) % 60} s"
     took = took.removeprefix("0 min ")
     return f"The measured trials took {took} together."
+
+
+def reading_arithmetic(results: Results) -> str:
+    """Return how to read what the networks compute."""
+    moved = "window_gflops_per_megapixel" in results.trials
+    return (
+        "Arithmetic is counted from shapes, a multiplication and an addition as two operations; a "
+        "step goes forward and backward, and its pixels are those whose prediction it scores. A "
+        "prediction includes what is computed as context and dropped."
+        + (
+            " A sliding window is predicted here for all pixels at once, with the same result; "
+            "the last column is what it takes to move it over every pixel, as it was published."
+            if moved
+            else ""
+        )
+    )
 
 
 def _collapsed(runs: pd.DataFrame) -> str:
@@ -209,7 +199,7 @@ def _missing_trials(results: Results) -> Iterator[str]:
             f"{n} {status}" for status, n in without["status"].value_counts(sort=False).items()
         )
         yield (
-            f"The grid is incomplete: {len(without)} of {_count(len(results.trials), 'trial')} "
+            f"The grid is incomplete: {len(without)} of {counted(len(results.trials), 'trial')} "
             f"{'has' if len(without) == 1 else 'have'} no result: {states}. "
             "Each is named under “Trials without a result”."
         )
@@ -220,8 +210,8 @@ def _unbalanced(results: Results) -> Iterator[str]:
     if names:
         yield (
             f"The levels of {', '.join(names)} do not all have results under the same other "
-            "settings and seeds, so their means differ by more than the level; comparisons with "
-            "the baseline use what can be matched."
+            f"settings and {results.kind.replicate}s, so their means differ by more than the "
+            "level; comparisons with the baseline use what can be matched."
         )
 
 
@@ -285,7 +275,3 @@ def _notes(results: Results) -> Iterator[str]:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from bench.frame import Results
-from bench.report import html, sentences
+from bench.report import answers, html, sentences
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def entry(results: Results) -> Entry:
     return Entry(
         name=str(results.plan["name"]),
         question=sentences.question(results),
-        answer=next(iter(sentences.answer(results)), ""),
+        answer=next(iter(answers.answer(results)), ""),
         counts=tuple((str(status), int(number)) for status, number in ordered),
         newest=max((record.started[:10] for record in results.records.values()), default=""),
         link=quote(page.relative_to(folder.parent).as_posix()) if page.is_file() else "",

@@ -39,13 +39,13 @@ __all__ = [
 ]
 
 
+# Scores that stand beside the metric, where trials have them.
+FURTHER = ("mean_iou", "pixel_accuracy", "mean_class_accuracy", "v_rand", "v_info")
+
+
 def arm_table(results: Results) -> Table:
     """Return the main table: a row for each arm."""
-    extra = [
-        name
-        for name in ("mean_iou", "pixel_accuracy")
-        if name in results.scores and name != results.metric
-    ]
+    extra = [name for name in FURTHER if name in results.scores and name != results.metric]
     rows = []
     for row in _rows(tables.arms(results)):
         rows.append(
@@ -54,7 +54,7 @@ def arm_table(results: Results) -> Table:
                 spread(row[f"{results.metric}_mean"], row[f"{results.metric}_sd"]),
                 str(row["n"]),
                 between(row["low"], row["high"]),
-                span(row["classes_averaged_min"], row["classes_averaged_max"]),
+                *([_averaged(row)] if results.kind.by_class else []),
                 *(spread(row[f"{name}_mean"], row[f"{name}_sd"]) for name in extra),
                 whole(row["parameters"]),
                 seconds(row["seconds_mean"]),
@@ -63,7 +63,8 @@ def arm_table(results: Results) -> Table:
         )
     return table(
         [
-            *("arm", spoken(results.metric), "n", "95 % interval", "classes averaged"),
+            *("arm", spoken(results.metric), "n", "95 % interval"),
+            *(["classes averaged"] if results.kind.by_class else []),
             *map(spoken, extra),
             *("parameters", "seconds", "without result"),
         ],
@@ -95,7 +96,8 @@ def level_table(results: Results) -> Table:
 def trial_table(results: Results) -> Table:
     """Return a row for every trial of the plan."""
     scores = list(results.scores)
-    columns = ["arm", "seed", "status", *scores, "classes_averaged", "chosen_epoch", "seconds"]
+    counts = ["classes_averaged", "chosen_epoch"] if results.kind.by_class else []
+    columns = ["arm", "seed", "status", *scores, *counts, "seconds"]
     frame = results.trials.reindex(columns=columns)
     rows = [
         (
@@ -103,13 +105,13 @@ def trial_table(results: Results) -> Table:
             str(row["seed"]),
             row["status"],
             *(number(row[name]) for name in scores),
-            whole(row["classes_averaged"]),
-            whole(row["chosen_epoch"]),
+            *(whole(row[name]) for name in counts),
             seconds(row["seconds"]),
         )
         for row in _by_arm(results, frame)
     ]
-    return table(map(spoken, columns), rows)
+    named = {"seed": results.kind.replicate}
+    return table((spoken(named.get(name, name)) for name in columns), rows)
 
 
 def missing_table(results: Results) -> Table:
@@ -124,7 +126,7 @@ def missing_table(results: Results) -> Table:
         )
         for row in _by_arm(results, frame)
     ]
-    return table(["arm", "seed", "status", "reason"], rows)
+    return table(["arm", results.kind.replicate, "status", "reason"], rows)
 
 
 def class_table(results: Results) -> Table:
@@ -147,6 +149,7 @@ def dropped_table(results: Results) -> Table:
     rows = [
         (row["arm"], whole(row["train_images"]), whole(row["dropped_images"]))
         for row in _rows(tables.arms(results))
+        if results.kind.by_class
     ]
     left_out = any(row[2] not in ("0", "–") for row in rows)
     return table(["arm", "trained on", "left out"], rows if left_out else [])
@@ -179,6 +182,10 @@ def settings_table(results: Results) -> Table:
         own = dict(_flat(record.settings))
         shared = own if shared is None else dict(shared.items() & own.items())
     return table(["setting", "value"], sorted((shared or {}).items()))
+
+
+def _averaged(row: Mapping[str, Any]) -> str:
+    return span(row["classes_averaged_min"], row["classes_averaged_max"])
 
 
 def _named(trials: list[str]) -> str:

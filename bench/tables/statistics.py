@@ -1,4 +1,4 @@
-"""Comparisons with the baseline, and the analysis of variance, in units of the metric."""
+"""Comparisons with the baseline, and the analysis of variance: what the statistics gave."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def comparisons(results: Results) -> pd.DataFrame:
     """Return a row for each comparison with the baseline."""
     found = effects(results)
     rows = [_comparison(one, found) for one in found.comparisons]
-    return typed(rows, ("factor", "level", "baseline", "difference", "low", "high", "verdict"))
+    noun = found.scale.noun
+    return typed(rows, ("factor", "level", "baseline", noun, "low", "high", "verdict"))
 
 
 def anova(results: Results) -> pd.DataFrame:
@@ -27,11 +28,11 @@ def anova(results: Results) -> pd.DataFrame:
 
 
 def _comparison(one: Comparison, found: Effects) -> Row:
-    contrast = one.contrast
+    contrast, scale = one.contrast, found.scale
     numbers = {
-        "difference": contrast.difference,
-        "low": contrast.low,
-        "high": contrast.high,
+        scale.noun: scale.back(contrast.difference),
+        "low": scale.back(contrast.low),
+        "high": scale.back(contrast.high),
         "error": contrast.error,
         "df": contrast.df,
         "p": contrast.p,
@@ -39,23 +40,28 @@ def _comparison(one: Comparison, found: Effects) -> Row:
         "p_equivalent": one.p_equivalent,
         "probability": one.probability,
         "seed_correlation": one.correlation,
-        "detectable": one.detectable,
+        "detectable": scale.back(one.detectable),
     }
-    equivalent = one.verdict == EQUIVALENT
     return {
         "factor": one.factor,
         "level": one.level,
         "baseline": one.baseline,
         **{name: _short(value) for name, value in numbers.items()},
         "correction": found.correction,
-        "verdict": f"equivalent within ±{found.delta:g}" if equivalent else one.verdict,
+        "verdict": _verdict(one, found),
         "reason": one.reason,
         "seeds_needed": one.seeds_needed,
         "cells": one.cells,
         "seeds": one.seeds,
         "unmatched": one.unmatched,
-        "seed_differences": " ".join(f"{value:.{_DIGITS}g}" for value in one.differences),
+        f"seed_{scale.noun}s": " ".join(f"{scale.back(v):.{_DIGITS}g}" for v in one.differences),
     }
+
+
+def _verdict(one: Comparison, found: Effects) -> str:
+    if one.verdict != EQUIVALENT or found.delta is None:
+        return one.verdict
+    return f"equivalent within {found.scale.margin.format(found.scale.back(found.delta))}"
 
 
 def _source(source: Source) -> Row:

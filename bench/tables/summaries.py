@@ -11,6 +11,8 @@ from bench.effects import effects
 from bench.frame import DONE, NOT_RUN, Results, Row, typed
 from bench.stats.sample import Sample
 
+ARITHMETIC = ("step_gflops", "step_pixels", "gflops_per_megapixel", "window_gflops_per_megapixel")
+
 
 def trials(results: Results) -> pd.DataFrame:
     """Return a row for each trial of the plan: settings of the arm, status, every score.
@@ -42,11 +44,15 @@ def arms(results: Results) -> pd.DataFrame:
     columns |= _intervals(effects(results).arms)
     for score in results.scores:
         columns |= {f"{score}_mean": done[score].mean(), f"{score}_sd": done[score].std(ddof=1)}
-    averaged = done["classes_averaged"] if "classes_averaged" in known else None
-    columns["classes_averaged_min"] = None if averaged is None else averaged.min()
-    columns["classes_averaged_max"] = None if averaged is None else averaged.max()
-    for name in ("parameters", "train_images", "dropped_images"):  # the same for every seed
+    counts = ["parameters"]  # the same for every seed
+    if results.kind.by_class:
+        averaged = done["classes_averaged"] if "classes_averaged" in known else None
+        columns["classes_averaged_min"] = None if averaged is None else averaged.min()
+        columns["classes_averaged_max"] = None if averaged is None else averaged.max()
+        counts += ["train_images", "dropped_images"]
+    for name in counts:
         columns[name] = done[name].first() if name in known else None
+    columns |= {name: done[name].first() for name in ARITHMETIC if name in known}
     columns["seconds_mean"] = done["seconds"].mean()
 
     labels, baseline = list(results.arms), results.baseline_arm
@@ -58,9 +64,11 @@ def arms(results: Results) -> pd.DataFrame:
         {"arm": label, **_settings(results, label), "baseline": label == baseline}
         for label in labels
     ]
-    nothing = _missing(without[:0], with_arm=False)
+    replicate = results.kind.replicate
+    nothing = _missing(without[:0], replicate, with_arm=False)
     missing = [
-        _missing(groups[label], with_arm=False) if label in groups else nothing for label in labels
+        _missing(groups[label], replicate, with_arm=False) if label in groups else nothing
+        for label in labels
     ]
     parts = [typed(rows), summary.reset_index(drop=True), typed(missing)]
     return pd.concat(parts, axis=1)
@@ -92,7 +100,7 @@ def levels(results: Results) -> pd.DataFrame:
                     "values": " ".join(f"{value:.6g}" for value in values.dropna()),
                     "arms": len(labels),
                     "balanced": balanced,
-                    **_missing(group, with_arm=True),
+                    **_missing(group, results.kind.replicate, with_arm=True),
                 }
             )
     return typed(rows, ("factor", "level", "baseline", "n", "mean", "sd", "arms", "balanced"))
@@ -165,13 +173,14 @@ def _settings(results: Results, label: str) -> Row:
     return {name: results.arms[label].get(name) for name in names}
 
 
-def _missing(trials: pd.DataFrame, *, with_arm: bool) -> Row:
+def _missing(trials: pd.DataFrame, replicate: str, *, with_arm: bool) -> Row:
     """Count the trials without a result, and name them."""
     without = trials[trials["status"] != DONE]
     not_run = int((without["status"] == NOT_RUN).sum())
     names = []
     for arm, seed, status in without[["arm", "seed", "status"]].itertuples(index=False):
-        names.append(f"{arm} seed {seed} {status}" if with_arm else f"seed {seed} {status}")
+        name = f"{replicate} {seed} {status}"
+        names.append(f"{arm} {name}" if with_arm else name)
     return {
         "failed": len(without) - not_run,
         "not_run": not_run,

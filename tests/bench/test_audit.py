@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import audit, datasets, frame
+from bench import audit, datasets, loading
 from bench.canaries import CANARIES, PERFECT, from_counts
 from bench.conventions import CONVENTIONS
 from bench.data import settings_for
@@ -116,7 +116,7 @@ def audited(make_store):
             details.pop("schema", None)
             kind = "most_frequent" if arm == "dice" else PERFECT
             store.commit(record, {**details, **stored(known[kind])})
-        return frame.load(store)
+        return loading.load(store)
 
     return build
 
@@ -178,7 +178,7 @@ def test_the_report_names_conventions_that_prefer_another_arm(audited):
 
 @pytest.mark.parametrize("name", ["two arms", "nothing run", "all failed"])
 def test_a_store_without_sums_has_no_audit(example, name):
-    assert report.sections(frame.load(example(name))) == ()
+    assert report.sections(loading.load(example(name))) == ()
 
 
 def test_the_definitions_fit_a_markdown_table():

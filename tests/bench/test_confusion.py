@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bench import frame
+from bench import loading
 from bench.figures import FIGURES
 from bench.figures.classes import draw_cells
 from bench.figures.confusion import MOST_CLASSES
@@ -14,7 +14,7 @@ from bench.figures.style import INK, ink_on_tint, tint
 
 
 def draw(store):
-    return FIGURES["confusion"](frame.load(store))
+    return FIGURES["confusion"](loading.load(store))
 
 
 def shown(axes):

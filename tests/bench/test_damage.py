@@ -4,7 +4,7 @@ import pytest
 
 from bench import report
 from bench.__main__ import main
-from bench.frame import load
+from bench.loading import load
 
 
 def harm(path):

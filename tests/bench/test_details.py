@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 
-from bench import frame, report
+from bench import loading, report
 from bench.details import collector_paused, pack
 from bench.evidence import from_json
 
@@ -52,7 +52,7 @@ def test_details_are_read_once(make_store, monkeypatch):
 
 
 def test_counts_are_of_finished_trials(example):
-    results = frame.load(example("seven arms"))
+    results = loading.load(example("seven arms"))
     assert set(results.counts) == set(results.done["key"])
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bench import frame
+from bench import loading
 from bench.effects import cell_means, effects, words
 from bench.effects.images import image_intervals
 
@@ -22,7 +22,7 @@ def found(make_store):
     """Return a function: options of a store → its effects."""
 
     def get(**options):
-        return effects(frame.load(make_store(images=0, **options)))
+        return effects(loading.load(make_store(images=0, **options)))
 
     return get
 
@@ -170,7 +170,7 @@ def test_seeds_that_never_pair_up_in_full_are_too_few(found):
 
 
 def test_a_margin_makes_equal_arms_equivalent(example):
-    result = effects(frame.load(example("a margin")))
+    result = effects(loading.load(example("a margin")))
     assert result.delta == 0.02
     assert [one.verdict for one in result.comparisons] == ["equivalent", "equivalent"]
     assert words.verdict(result, result.comparisons[0]) == "equivalent within ±2 points"
@@ -231,11 +231,12 @@ def test_a_declared_margin_asks_for_seeds_that_see_it(found):
 def test_of_seconds_less_is_better(make_store):
     store = make_store(images=0, seeds=range(5))
     store.write_plan({**store.read_plan(), "metric": "seconds", "measure": "throughput"})
-    result = effects(frame.load(store))
+    result = effects(loading.load(store))
     (one,) = result.comparisons  # the second arm takes a second longer
-    assert one.contrast.difference == pytest.approx(1)
+    expected = np.mean([math.log((11 + seed / 4) / (10 + seed / 4)) for seed in range(5)])
+    assert one.contrast.difference == pytest.approx(expected)
     assert one.verdict == "worse"
-    assert words.with_unit(result, one.contrast.difference) == "+1"
+    assert words.with_unit(result, one.contrast.difference) == "1.095 ×"
 
 
 def test_levels_count_a_seed_once(found):
@@ -279,12 +280,12 @@ def test_additive_factors_are_not(found):
 
 @pytest.mark.parametrize("name", ["two arms", "one at a time", "one arm", "four arms"])
 def test_other_designs_have_no_anova(example, name):
-    assert effects(frame.load(example(name))).anova == ()
+    assert effects(loading.load(example(name))).anova == ()
 
 
 def test_cell_means(make_store):
     values = scores(6, 3)
-    results = frame.load(make_store(factors=SIX, values=values, images=0))
+    results = loading.load(make_store(factors=SIX, values=values, images=0))
     means = cell_means(results, "train.loss", "model.upsampling")
     for arm, levels in enumerate(itertools.product(*SIX.values())):
         assert means[levels].mean == pytest.approx(np.mean([values[arm, s] for s in range(3)]))
@@ -292,13 +293,13 @@ def test_cell_means(make_store):
 
 
 def test_nothing_is_computed_twice(example):
-    results = frame.load(example("two arms"))
+    results = loading.load(example("two arms"))
     assert effects(results) is effects(results)
-    assert effects(frame.load(example("one seed"))) is not effects(results)
+    assert effects(loading.load(example("one seed"))) is not effects(results)
 
 
 def test_every_store_has_effects_in_words(every_store):
-    result = effects(frame.load(every_store))
+    result = effects(loading.load(every_store))
     for one in result.comparisons:
         said = [
             words.verdict(result, one),
@@ -323,7 +324,7 @@ def test_numbers_in_words(found):
 
 def test_intervals_over_images_hold_the_score(make_store):
     store = make_store(images=0, counted=20, failures={(1, seed): "oom" for seed in range(3)})
-    results = frame.load(store)
+    results = loading.load(store)
     (label,) = intervals = image_intervals(results)
     assert label == "ce"
     matrices = [results.counts[key].total() for key in results.done["key"]]
@@ -336,4 +337,4 @@ def test_intervals_over_images_hold_the_score(make_store):
 
 @pytest.mark.parametrize("name", ["two arms", "seven arms", "nothing run"])
 def test_few_images_are_not_resampled(example, name):
-    assert image_intervals(frame.load(example(name))) == {}
+    assert image_intervals(loading.load(example(name))) == {}

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from skimage.color import rgb2lab
 
-from bench import frame
+from bench import loading
 from bench.effects import cell_means, effects
 from bench.errors import UserError
 from bench.figures import FIGURES
@@ -21,7 +21,7 @@ OF_SPEED = {"throughput", "limits", "memory", "front"}  # tested in test_speed_f
 
 
 def draw(name, store):
-    return FIGURES[name](frame.load(store))
+    return FIGURES[name](loading.load(store))
 
 
 def colours(axes):
@@ -82,7 +82,7 @@ def test_the_study_figure_holds_both_scores_and_the_shaded_part(example):
     figure = draw("study", example("four arms"))
     drawn = [axes for axes in figure.axes if axes.get_visible()]
     titles = [" ".join(axes.get_title(loc="left").split()) for axes in drawn]
-    assert titles == list(frame.load(example("four arms")).arms)
+    assert titles == list(loading.load(example("four arms")).arms)
     *runs, study_line, true_line = drawn[0].get_lines()
     assert len(runs) == 2  # of the one seed, the same again
     assert runs[1].get_ydata() == pytest.approx(true_line.get_ydata())
@@ -135,7 +135,7 @@ def test_hues_stay_apart_without_some_cones(kind):
 
 def test_the_same_arm_has_the_same_colour_everywhere(example):
     store = example("seven arms")
-    results = frame.load(store)
+    results = loading.load(store)
     label = "dice+ce · transposed"
     expected = arm_styles(results.arms)[label].colour
     arms = draw("arms", store).axes[0]
@@ -178,7 +178,7 @@ def test_dots_are_the_stored_scores_and_the_bar_their_mean(make_store):
 
 def test_effects_show_difference_interval_and_verdict(example):
     store = example("seven arms")
-    results = frame.load(store)
+    results = loading.load(store)
     found, axes = effects(results), draw("effects", store).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [
@@ -213,7 +213,7 @@ def test_a_margin_is_a_band_in_the_figure_of_effects(example):
 
 def test_interactions_show_a_panel_for_each_pair(example):
     store = example("24 arms")
-    results = frame.load(store)
+    results = loading.load(store)
     axes = [axes for axes in draw("interactions", store).axes if axes.get_visible()]
     assert len(axes) == 6
     means = cell_means(results, "train.loss", "model.upsampling")
@@ -263,7 +263,7 @@ def test_a_loss_that_explodes_does_not_flatten_the_others(make_store):
 
 def test_the_map_of_classes_shows_means_in_points(example):
     store = example("seven arms")
-    results = frame.load(store)
+    results = loading.load(store)
     axes = draw("classes", store).axes[0]
     shown = {(int(t.get_position()[0]), int(t.get_position()[1])): t.get_text() for t in axes.texts}
     iou = [
@@ -293,7 +293,7 @@ def test_panels_say_whose_predictions_they_show(example):
 
 def test_the_legend_of_panels_names_what_occurs_and_nothing_else(example):
     store = example("seven arms")
-    results = frame.load(store)
+    results = loading.load(store)
     occurring = set()
     for record in results.records.values():
         kept = record.result.get("panels", ())

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from matplotlib.figure import Figure
 
-from bench import frame, report
+from bench import loading, report
 from bench.figures.style import HUES, INK, SHADES, arm_styles
 from bench.report import html
 from bench.report.cells import MOST_ROWS, Table
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 
 def render(store, *, figures=True):
-    results = frame.load(store)
+    results = loading.load(store)
     return html.render(results, report.draw(results) if figures else {})
 
 
@@ -163,7 +163,7 @@ def test_the_baseline_is_marked_and_every_run_is_a_dot(example):
 
 def test_a_strip_places_dots_in_proportion(make_store):
     values = {(0, 0): 0.2, (0, 1): 0.4, (1, 0): 0.6, (1, 1): 0.3}
-    strips = Strips(frame.load(make_store(seeds=(0, 1), values=values)))
+    strips = Strips(loading.load(make_store(seeds=(0, 1), values=values)))
     at = [float(x) for x in re.findall(r'cx="([\d.]+)"', strips.draw("ce") + strips.draw("dice"))]
     assert [(x - at[0]) / (at[2] - at[0]) for x in at] == pytest.approx([0, 0.5, 1, 0.25], abs=1e-3)
     assert strips.axis == "0.200 to 0.600"
@@ -180,7 +180,7 @@ def test_long_tables_are_shortened_and_say_so(make_store):
 
 
 def test_pictures_are_chosen_named_and_bounded(example):
-    found = gallery(frame.load(example("seven arms")))
+    found = gallery(loading.load(example("seven arms")))
     assert [scene.name for scene in found.compared] == ["1_20_s", "2_21_s", "3_22_s", "4_23_s"]
     kinds = [shot.kind for shot in found.compared[0].shots]
     assert kinds == ["image", "truth", *["prediction"] * 6]
@@ -204,7 +204,7 @@ def test_pictures_of_labels_keep_every_pixel(example):
     from bench.figures.pictures import paint, read_labels
 
     store = example("two arms")
-    results = frame.load(store)
+    results = loading.load(store)
     record = next(iter(results.records.values()))
     panel = record.result["panels"][0]
     shot = gallery(results).compared[0].shots[1]

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from bench import frame
+from bench import loading
 from bench.report import latex
 
 ESCAPED = {
@@ -46,7 +46,7 @@ def tables(text):
 
 
 def test_the_tables_of_every_store_are_sound(every_store):
-    text = latex.render(frame.load(every_store))
+    text = latex.render(loading.load(every_store))
     assert text.isascii()
     bare = text.replace(r"\textbackslash{}", "").replace(r"\{", "").replace(r"\}", "")
     assert bare.count("{") == bare.count("}")
@@ -68,7 +68,7 @@ def test_the_tables_of_every_store_are_sound(every_store):
 
 def test_arms_come_with_mean_sd_and_n(example):
     store = example("seven arms")
-    (columns, (header, *rows)), *_ = tables(latex.render(frame.load(store)))
+    (columns, (header, *rows)), *_ = tables(latex.render(loading.load(store)))
     assert columns.startswith("lrr")
     assert header[:3] == ["arm", "mean IoU", "n"]
     assert [row[0] for row in rows][:2] == [
@@ -82,7 +82,7 @@ def test_arms_come_with_mean_sd_and_n(example):
 
 
 def test_comparisons_come_with_their_verdicts(example):
-    _, (_, (header, *rows)) = tables(latex.render(frame.load(example("one at a time"))))
+    _, (_, (header, *rows)) = tables(latex.render(loading.load(example("one at a time"))))
     place = header.index("verdict")
     assert header[:2] == ["compared with the baseline", "difference, points"]
     assert len(rows) == 3
@@ -92,6 +92,6 @@ def test_comparisons_come_with_their_verdicts(example):
 def test_a_long_table_is_cut_and_says_so(make_store):
     levels = {"train.loss": [f"loss {i}" for i in range(latex.MOST_ROWS + 5)]}
     store = make_store(factors=levels, seeds=(0,), images=0, history=False)
-    text = latex.render(frame.load(store))
+    text = latex.render(loading.load(store))
     assert f"The first {latex.MOST_ROWS} of {latex.MOST_ROWS + 5} rows." in text
     assert len(tables(text)[0][1]) == 1 + latex.MOST_ROWS

@@ -51,7 +51,7 @@ def console(terminal):
 def sweep(shown):
     with shown.sweep(5, stored=3):
         for label in ("ce", "[bold]dice"):
-            shown.trial(label, 1, epochs=1)
+            shown.trial(label, 1, epochs=1, replicate="seed")
             shown.epoch(label, 1, {"epoch": 1, "train_loss": 0.7, "metrics": {"mean_iou": 0.5}})
             shown.finished(record(label=label))
 

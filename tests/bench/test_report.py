@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bench import frame, report
+from bench import loading, report
 from bench.errors import UserError
 from bench.figures import FIGURES
 from bench.records import Store
@@ -24,7 +24,7 @@ RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 def render(store):
     """Return the report without its figures, which take most of the time."""
-    return markdown.render(frame.load(store), {})
+    return markdown.render(loading.load(store), {})
 
 
 def seen(markup):
@@ -133,7 +133,7 @@ def test_how_to_reproduce(seven):
 def test_pictures_are_linked_relatively_and_lie_there(example):
     folder = report.write(example("naughty names")).parent
     links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "report.md").read_text())
-    results = frame.load(example("naughty names"))
+    results = loading.load(example("naughty names"))
     drawn = [name for name, draw in FIGURES.items() if draw(results) is not None]
     assert links == [f"figures/{name}.png" for name in drawn]
     assert "effects" in drawn
@@ -247,7 +247,7 @@ def test_one_run_each_settles_nothing(example):
 
 
 def test_how_many_classes_were_averaged_is_said(example):
-    said = " ".join(sentences.design(frame.load(example("two arms"))))
+    said = " ".join(sentences.design(loading.load(example("two arms"))))
     assert "mean IoU is the mean over the classes that have one, here 7 of 8." in said
 
 

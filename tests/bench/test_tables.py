@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import frame, tables
+from bench import loading, tables
 from bench.errors import UserError
 from bench.records import Store
 from bench.tables import TABLES
@@ -16,7 +16,7 @@ SIX = {"train.loss": ["ce", "dice", "dice+ce"], "model.upsampling": ["bilinear",
 
 def test_arms_by_hand(make_store):
     values = {(0, 0): 0.2, (0, 1): 0.3, (0, 2): 0.7, (1, 0): 0.5, (1, 2): 0.6}
-    results = frame.load(make_store(values=values, failures={(1, 1): "oom"}))
+    results = loading.load(make_store(values=values, failures={(1, 1): "oom"}))
     table = tables.arms(results).set_index("arm")
     assert list(table.index) == ["ce", "dice"]
     assert table["mean_iou_mean"].tolist() == pytest.approx([0.4, 0.55])
@@ -36,7 +36,7 @@ def test_levels_by_hand(make_store):
     store = make_store(
         factors=SIX, seeds=(0, 1), values=values, include=({"model.name": "smp_unet"},)
     )
-    table = tables.levels(frame.load(store)).set_index(["factor", "level"])
+    table = tables.levels(loading.load(store)).set_index(["factor", "level"])
     # Arms 0..5 are ce/bilinear, ce/transposed, dice/bilinear, ...; arm 6 belongs to no level.
     assert table["mean"].to_dict() == pytest.approx(
         {
@@ -57,7 +57,7 @@ def test_levels_by_hand(make_store):
 
 def test_levels_of_a_one_at_a_time_design_leave_the_other_factors_at_the_baseline(make_store):
     values = {(arm, seed): arm / 10 for arm in range(4) for seed in range(3)}
-    results = frame.load(make_store(factors=SIX, design="one_at_a_time", values=values))
+    results = loading.load(make_store(factors=SIX, design="one_at_a_time", values=values))
     table = tables.levels(results).set_index(["factor", "level"])
     # Arms: the baseline, dice, dice+ce, transposed.
     assert table["mean"].to_dict() == pytest.approx(
@@ -74,7 +74,7 @@ def test_levels_of_a_one_at_a_time_design_leave_the_other_factors_at_the_baselin
 
 def test_a_missing_cell_unbalances_the_other_factors_levels(make_store):
     store = make_store(factors=SIX, failures={(2, s): "failed" for s in range(3)})
-    table = tables.levels(frame.load(store)).set_index(["factor", "level"])
+    table = tables.levels(loading.load(store)).set_index(["factor", "level"])
     assert not table["balanced"].any()
     assert table.loc[("train.loss", "dice"), "without_result"] == (
         "dice · bilinear seed 0 failed, dice · bilinear seed 1 failed, "
@@ -84,13 +84,13 @@ def test_a_missing_cell_unbalances_the_other_factors_levels(make_store):
 
 def test_a_whole_missing_level_leaves_the_other_factor_balanced(make_store):
     store = make_store(factors=SIX, failures={(a, s): "oom" for a in (2, 3) for s in range(3)})
-    results = frame.load(store)
+    results = loading.load(store)
     assert tables.is_balanced(results, "model.upsampling")
     assert not tables.is_balanced(results, "train.loss")
 
 
 def test_classes_against_the_records(make_store):
-    results = frame.load(make_store(failures={(0, 1): "failed"}))
+    results = loading.load(make_store(failures={(0, 1): "failed"}))
     table = tables.per_class(results).set_index(["arm", "class"])
     iou = [
         record.result["metrics"]["iou"]
@@ -109,7 +109,7 @@ def test_classes_against_the_records(make_store):
 
 
 def test_every_planned_trial_has_a_row_with_all_its_scores(example):
-    results = frame.load(example("seven arms"))
+    results = loading.load(example("seven arms"))
     table = tables.trials(results).set_index("key")
     assert list(table.index) == [trial["key"] for trial in results.plan["trials"]]
     for key, record in results.records.items():
@@ -131,24 +131,24 @@ def test_every_planned_trial_has_a_row_with_all_its_scores(example):
 
 @pytest.mark.parametrize("name", ["trials", "arms", "levels"])
 def test_no_trial_without_result_is_dropped(example, name):
-    table = TABLES[name](frame.load(example("seven arms"))).to_csv()
+    table = TABLES[name](loading.load(example("seven arms"))).to_csv()
     for word in ("oom", "diverged", "not run"):
         assert word in table
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_copes_with_every_store(every_store, name):
-    results = frame.load(every_store)
+    results = loading.load(every_store)
     table = TABLES[name](results)
     assert len(table.columns) == len(set(table.columns))
-    assert table.to_csv() == TABLES[name](frame.load(every_store)).to_csv()
+    assert table.to_csv() == TABLES[name](loading.load(every_store)).to_csv()
     if name == "arms":
         assert len(table) == len(results.arms)
         assert table[["n", "failed", "not_run"]].sum().sum() == len(results.plan["trials"])
 
 
 def test_whole_numbers_stay_whole(example):
-    table = tables.trials(frame.load(example("seven arms")))
+    table = tables.trials(loading.load(example("seven arms")))
     assert table["parameters"].dtype == "Int64"
     assert "123456.0" not in table.to_csv()
 
@@ -158,7 +158,7 @@ def test_records_outside_the_plan_are_counted_and_left_alone(make_store):
     plan = store.read_plan()
     gone = plan["trials"].pop()
     store.write_plan({key: value for key, value in plan.items() if key != "schema"})
-    results = frame.load(store)
+    results = loading.load(store)
     assert results.unplanned == 1
     assert gone["key"] not in results.records
     assert len(tables.trials(results)) == 5
@@ -166,7 +166,7 @@ def test_records_outside_the_plan_are_counted_and_left_alone(make_store):
 
 def test_two_arms_of_one_label_stay_two(make_store):
     store = make_store(factors={"train.clip": [1, "1"]}, seeds=(0,), values={(0, 0): 0.1})
-    table = tables.arms(frame.load(store))
+    table = tables.arms(loading.load(store))
     assert table["arm"].tolist() == ["1", "1 (2)"]
     assert table["mean_iou_mean"][0] == 0.1
     assert table["mean_iou_mean"][1] != 0.1
@@ -177,7 +177,7 @@ def test_datasets_of_different_classes_are_joined_by_name(make_store):
     first = next(store.records())
     other = {**first.result, "classes": ["void", *first.result["classes"][1:]]}
     store.commit(type(first)(**{**vars(first), "result": other}), {})
-    results = frame.load(store)
+    results = loading.load(store)
     assert next(iter(results.palette)) == "void"
     assert len(results.palette) == 9
     assert set(tables.per_class(results)["class"]) == set(results.palette)
@@ -185,14 +185,14 @@ def test_datasets_of_different_classes_are_joined_by_name(make_store):
 
 def test_a_folder_without_a_plan_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match="holds no experiment"):
-        frame.load(Store(tmp_path))
+        loading.load(Store(tmp_path))
 
 
 def test_a_damaged_record_is_named(make_store):
     store = make_store(seeds=(0,))
     path = store.folder / "trials" / "k0001s0.json"
     path.write_bytes(path.read_bytes().replace(b"dice", b"mice"))
-    results = frame.load(store)
+    results = loading.load(store)
     (line,) = results.damaged
     assert "k0001s0.json: damaged" in line
     assert list(results.trials["status"]) == ["done", "not run"]
@@ -203,14 +203,14 @@ def test_a_score_that_is_undefined_is_no_number(make_store):
     first = next(store.records())
     result = {**first.result, "metrics": {**first.result["metrics"], "mean_iou": None}}
     store.commit(type(first)(**{**vars(first), "result": result}), {})
-    table = tables.arms(frame.load(store))
+    table = tables.arms(loading.load(store))
     assert table["n"].tolist() == [1, 2]
     assert pd.isna(table["mean_iou_sd"][0])
 
 
 def test_comparisons_hold_what_the_verdict_rests_on(make_store):
     values = {(0, 0): 0.2, (0, 1): 0.3, (0, 2): 0.7, (1, 0): 0.5, (1, 1): 0.4, (1, 2): 0.8}
-    results = frame.load(make_store(values=values, equivalence=0.001))
+    results = loading.load(make_store(values=values, equivalence=0.001))
     (row,) = tables.comparisons(results).to_dict("records")
     # Differences 0.3, 0.1, 0.1: mean 1/6, sd 0.11547, over sqrt(3) 1/15.
     assert row["difference"] == pytest.approx(1 / 6, abs=1e-6)
@@ -224,12 +224,12 @@ def test_comparisons_hold_what_the_verdict_rests_on(make_store):
 
 
 def test_comparisons_name_the_margin(example):
-    table = tables.comparisons(frame.load(example("a margin")))
+    table = tables.comparisons(loading.load(example("a margin")))
     assert table["verdict"].tolist() == ["equivalent within ±0.02"] * 2
 
 
 def test_anova_names_its_sources(example):
-    table = tables.anova(frame.load(example("24 arms"))).set_index("source")
+    table = tables.anova(loading.load(example("24 arms"))).set_index("source")
     assert table.loc["train.loss × model.upsampling", "df"] == 2
     assert list(table.index[[0, -2, -1]]) == ["seed", "higher", "residual"]
     assert table["ss"].min() >= 0
@@ -237,7 +237,7 @@ def test_anova_names_its_sources(example):
 
 def test_arms_and_levels_have_intervals(make_store):
     values = {(arm, seed): arm / 10 + seed / 100 for arm in range(6) for seed in range(3)}
-    results = frame.load(make_store(factors=SIX, values=values))
+    results = loading.load(make_store(factors=SIX, values=values))
     half = 4.302653 * 0.01 / math.sqrt(3)
     arms = tables.arms(results)
     assert arms["low"].tolist() == pytest.approx([arm / 10 + 0.01 - half for arm in range(6)])

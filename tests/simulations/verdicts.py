@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import frame
+from bench import frame, loading
 from bench.effects.comparisons import Comparison, compare
 from bench.effects.runs import Runs
 from bench.records import Store
@@ -258,7 +258,7 @@ def _planned(factors: tuple[tuple[str, tuple[str, ...]], ...], seeds: int) -> fr
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         store.write_plan(plan)
-        return frame.load(store)
+        return loading.load(store)
 
 
 NAMED = {"two arms": PAIR, "3 × 2": THREE_BY_TWO}
