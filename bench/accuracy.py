@@ -3,31 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
 
-from bench import borders, datasets, losses, models
+from bench import arithmetic, borders, datasets, exhibits, losses, models, predict
 from bench.batches import Batches, BatchSettings
 from bench.datasets import Dataset, Split, class_pixels
 from bench.errors import UserError
-from bench.evaluate import EvaluateSettings, Predictor, evaluate, panel_names, study_scores
+from bench.evaluate import evaluate, study_scores
 from bench.evidence import Evidence, confusion_json, soft_json
+from bench.exhibits import Put
 from bench.precision import float32_as
+from bench.predict import Predictor
 from bench.resume import Keeper
 from bench.shapes import Shapes
-from bench.train import EpochRow, train
+from bench.train import EpochRow, Trained, train
 from bench.trial import Measurement, TrialSettings
 from unet import metrics
 
-Put = Callable[[bytes, str], str]  # (content, suffix) -> the name under which it is stored
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained and on what.
+
+    Attributes:
+        settings: of the trial.
+        dataset: of its seed.
+        device: where to compute.
+        model: on that device, not trained yet.
+        batches: of the training images.
+        predictor: of whole images, upright.
+        watched: the split that is scored during training, if there is one.
+        train_pixels: by class, of all training images.
+    """
+
+    settings: TrialSettings
+    dataset: Dataset
+    device: torch.device
+    model: nn.Module
+    batches: Batches
+    predictor: Predictor
+    watched: str | None
+    train_pixels: list[int]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the dataset has."""
+        return len(self.dataset.classes)
 
 
 def measure(
@@ -60,63 +88,106 @@ def measure(
         UserError: if the data or an option is not there.
         Diverged: if the loss is no number any more.
     """
-    dataset = datasets.load(settings.data.for_seed(seed), root)
-    training, evaluated = _split(dataset, "train"), _split(dataset, settings.evaluate.split)
-    watched = _watched(settings)
-    train_pixels = class_pixels(training, len(dataset.classes)).sum(0)
-    if not train_pixels.any():
-        raise UserError(f"data: every pixel of {dataset.name}'s training masks is void")
     torch.set_num_threads(settings.train.threads)
-    model = _network(settings, dataset, seed, device)
-    margin = models.margin(settings.model)
-    batches = Batches(
-        training,
-        settings.train,
-        seed=seed,
-        workers=workers,
-        margin=margin,
-        weights=_weights(settings, dataset),
-    )
-    quick = _predictor(settings, device)
-    predictor = replace(quick, views=settings.evaluate.tta)
-    num_classes = len(dataset.classes)
-    crops = _plain(settings)
-
-    def watch(model: nn.Module) -> dict[str, Any]:
-        split = _split(dataset, watched)
-        found = _epoch_scores(evaluate(model, split, quick, num_classes))
-        if settings.evaluate.study:
-            watched_crops = Batches(split, crops, seed=seed, workers=0, margin=margin)
-            found |= study_scores(model, watched_crops, quick)
-        return found
-
+    subject = _subject(settings, seed, root=root, device=device, workers=workers)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     with float32_as(settings.train.precision):
         trained = train(
-            model,
-            batches,
+            subject.model,
+            subject.batches,
             settings.train,
             device=device,
-            evaluate=watch,
+            evaluate=_watching(subject, seed),
             evaluate_every=settings.evaluate.every,
             keep=settings.evaluate.keep,
             on_epoch=on_epoch,
             keeper=keeper,
         )
-        shapes = Shapes(num_classes, dataset.scores)
-        evidence = evaluate(model, evaluated, predictor, num_classes, look=shapes.look)
-        shown = _shown(evidence, settings.evaluate)
-        panels = _panels(model, evaluated, predictor, shown, put)
+        memory = _memory(device)
+        return _scored(subject, trained, put, memory)
 
+
+def _subject(
+    settings: TrialSettings, seed: int, *, root: Path, device: torch.device, workers: int
+) -> Subject:
+    """Load and build all that the training needs, and refuse what cannot be trained."""
+    dataset = datasets.load(settings.data.for_seed(seed), root)
+    training = _split(dataset, "train")
+    watched = _watched(settings, dataset)
+    _split(dataset, settings.evaluate.split)
+    pixels = class_pixels(training, len(dataset.classes)).sum(0)
+    if not pixels.any():
+        raise UserError(f"data: every pixel of {dataset.name}'s training masks is void")
+    batches = Batches(
+        training,
+        settings.train,
+        seed=seed,
+        workers=workers,
+        margin=models.margin(settings.model),
+        weights=_weights(settings, dataset),
+    )
+    return Subject(
+        settings=settings,
+        dataset=dataset,
+        device=device,
+        model=network(settings, dataset, seed, device),
+        batches=batches,
+        predictor=predict.predictor(
+            settings.model, settings.train, device=device, precision=settings.train.precision
+        ),
+        watched=watched,
+        train_pixels=pixels.tolist(),
+    )
+
+
+def network(
+    settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device
+) -> nn.Module:
+    """Build a trial's network on its device; the seed decides its initial weights."""
+    torch.manual_seed(seed)
+    model = models.build(settings.model, dataset.in_channels, len(dataset.classes)).to(device)
+    return model.to(memory_format=torch.channels_last) if settings.train.channels_last else model
+
+
+def _watching(subject: Subject, seed: int) -> Callable[[nn.Module], dict[str, Any]]:
+    """Return what scores the model during training."""
+    if subject.watched is None:
+        return lambda model: {}
+    split, crops = subject.dataset.splits[subject.watched], _plain(subject.settings)
+    margin = models.margin(subject.settings.model)
+
+    def watch(model: nn.Module) -> dict[str, Any]:
+        found = _epoch_scores(evaluate(model, split, subject.predictor, subject.num_classes))
+        if subject.settings.evaluate.study:
+            watched_crops = Batches(split, crops, seed=seed, workers=0, margin=margin)
+            found |= study_scores(model, watched_crops, subject.predictor)
+        return found
+
+    return watch
+
+
+def _scored(
+    subject: Subject, trained: Trained, put: Put, memory: dict[str, int] | None
+) -> Measurement:
+    """Evaluate the trained network, and put together what is stored of the trial."""
+    settings, dataset, model = subject.settings, subject.dataset, subject.model
+    evaluated = dataset.splits[settings.evaluate.split]
+    predictor = replace(subject.predictor, views=settings.evaluate.tta)
+    shapes = Shapes(subject.num_classes, dataset.scores)
+    evidence = evaluate(model, evaluated, predictor, subject.num_classes, look=shapes.look)
+    chosen = exhibits.choose(evidence, settings.evaluate)
     result = {
         "classes": list(dataset.classes),
         "palette": dataset.palette.tolist(),
         "split": settings.evaluate.split,
-        "watched_split": watched,
+        "watched_split": subject.watched,
         "chosen_epoch": trained.epoch,
         "metrics": {**scores(evidence), **shapes.metrics()},
-        "counts": _counts(settings, batches, evidence, model),
+        "counts": _counts(subject, evidence),
         "training_seconds": trained.seconds,
-        "panels": panels,
+        "memory": memory,
+        "panels": exhibits.keep(chosen, model, evaluated, predictor, put),
         "checkpoint": _checkpoint(model, put) if settings.evaluate.checkpoint else None,
     }
     details = {
@@ -124,20 +195,11 @@ def measure(
         "confusion": confusion_json(evidence),
         "soft": soft_json(evidence),
         "shapes": shapes.json(),
-        "train_pixels": train_pixels.tolist(),
+        "train_pixels": subject.train_pixels,
     }
     if dataset.note:
         result["note"] = dataset.note
     return Measurement(result, details)
-
-
-def _network(
-    settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device
-) -> nn.Module:
-    """Build the trial's network on its device; the seed decides its initial weights."""
-    torch.manual_seed(seed)
-    model = models.build(settings.model, dataset.in_channels, len(dataset.classes)).to(device)
-    return model.to(memory_format=torch.channels_last) if settings.train.channels_last else model
 
 
 def _weights(settings: TrialSettings, dataset: Dataset) -> borders.Weights | None:
@@ -181,10 +243,19 @@ def _split(dataset: Dataset, name: str) -> Split:
     return dataset.splits[name]
 
 
-def _watched(settings: TrialSettings) -> str:
-    """Name the split that is scored during training: never the test images."""
-    choosing = settings.evaluate.split == "test" or settings.evaluate.keep == "best"
-    return "val" if choosing else settings.evaluate.split
+def _watched(settings: TrialSettings, dataset: Dataset) -> str | None:
+    """Name the split that is scored during training: never the test images.
+
+    A final run may train on the validation images too. Then there is nothing to watch, and nothing
+    to choose an epoch by.
+    """
+    wanted = settings.evaluate
+    if wanted.split != "test" and wanted.keep != "best":
+        return wanted.split
+    if wanted.keep == "last" and "val" not in dataset.splits:
+        return None
+    _split(dataset, "val")
+    return "val"
 
 
 def _plain(settings: TrialSettings) -> BatchSettings:
@@ -194,72 +265,28 @@ def _plain(settings: TrialSettings) -> BatchSettings:
     return BatchSettings(**shared)
 
 
-def _predictor(settings: TrialSettings, device: torch.device) -> Predictor:
-    model, precision = settings.model, settings.train.precision
-    lost = models.margin(model)
-    if not lost:
-        return Predictor(device, precision, models.size_multiple(model))
-    # Tiles as large as training crops. Steps from tile to tile are a multiple of what the
-    # poolings divide by, so that every pixel is predicted from the same place in the grid.
-    tile, multiple = settings.input_size, models.size_multiple(model)
-    step = (tile - lost) // multiple * multiple
-    if step == 0:
-        raise UserError(
-            f"train.crop_size: {settings.train.crop_size} leaves too little of a tile to predict by"
-        )
-    return Predictor(device, precision, multiple=1, tile=tile, margin=(tile - step) // 2)
+def _memory(device: torch.device) -> dict[str, int] | None:
+    """Return peaks of training in bytes; on a CPU they would be those of the whole process."""
+    if device.type != "cuda":
+        return None
+    return {
+        "allocated_bytes": torch.cuda.max_memory_allocated(device),
+        "reserved_bytes": torch.cuda.max_memory_reserved(device),
+    }
 
 
-def _shown(evidence: Evidence, settings: EvaluateSettings) -> list[dict[str, Any]]:
-    """Choose images to keep pictures of: some that every trial keeps, its worst, its best.
-
-    ``iou`` is the mean over the classes that the image's truth or prediction has; an image
-    that is void all over has none and is no extreme.
-    """
-    matrices = torch.from_numpy(evidence.matrices)
-    iou = dict(zip(evidence.names, map(_number, metrics.mean_iou(matrices)), strict=True))
-    ranked = sorted((value, name) for name, value in iou.items() if value is not None)
-    chosen = [(name, "chosen") for name in panel_names(evidence.names, settings.panels)]
-    chosen += [(name, "worst") for _, name in ranked[: settings.extremes]]
-    best = ranked[max(settings.extremes, len(ranked) - settings.extremes) :]
-    chosen += [(name, "best") for _, name in reversed(best)]
-    return [{"name": name, "why": why, "iou": iou[name]} for name, why in chosen]
-
-
-def _panels(
-    model: nn.Module,
-    split: Split,
-    predictor: Predictor,
-    shown: Iterable[dict[str, Any]],
-    put: Put,
-) -> list[dict[str, Any]]:
-    """Store the pictures of the chosen images: themselves, their truth, the prediction."""
-    panels = []
-    for chosen in shown:
-        image, mask = split.read(chosen["name"])
-        prediction = predictor.labels(model, [image])[0]
-        pictures = {"image": image[..., ::-1], "truth": mask, "prediction": prediction}
-        stored = {kind: put(_png(picture), ".png") for kind, picture in pictures.items()}
-        panels.append({**chosen, **stored})
-    return panels
-
-
-def _counts(
-    settings: TrialSettings, batches: Batches, evidence: Evidence, model: nn.Module
-) -> dict[str, int]:
+def _counts(subject: Subject, evidence: Evidence) -> dict[str, float]:
+    settings, batches = subject.settings, subject.batches
     return {
         "train_images": len(batches.crops),
         "dropped_images": batches.crops.dropped,
         "evaluated_images": len(evidence.names),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in subject.model.parameters()),
         "steps": settings.train.epochs * len(batches),
+        **arithmetic.of(settings.model, settings.train, subject.dataset, subject.predictor),
     }
 
 
 def _checkpoint(model: nn.Module, put: Put) -> str:
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     return put(safetensors.torch.save(state), ".safetensors")
-
-
-def _png(picture: np.ndarray[Any, Any]) -> bytes:
-    return bytes(cv2.imencode(".png", np.ascontiguousarray(picture))[1])

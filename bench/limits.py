@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from bench import ceilings, models, roofline
+from bench import arithmetic, ceilings, roofline
 from bench.ceilings import Ceilings
 from bench.datasets import Dataset
 from bench.roofline import Cost
@@ -51,18 +51,15 @@ def of(
 def _costs(settings: TrialSettings, dataset: Dataset) -> list[Cost]:
     train, work = settings.train, settings.timing.work
     kept = MOMENTS[train.optimizer] if train.optimizer != "sgd" or train.momentum else 0
-    with torch.device("meta"):
-        network = models.build(settings.model, dataset.in_channels, len(dataset.classes))
-        images = torch.empty(
-            train.batch_size, dataset.in_channels, settings.input_size, settings.input_size
-        )
-        return roofline.costs(
-            network,
-            images,
-            precision=train.precision,
-            train=work != "forward",
-            moments=kept if work == "train_step" else None,
-        )
+    return arithmetic.costs(
+        settings.model,
+        dataset,
+        batch_size=train.batch_size,
+        side=settings.input_size,
+        precision=train.precision,
+        train=work != "forward",
+        moments=kept if work == "train_step" else None,
+    )
 
 
 def _layer_rows(

@@ -13,6 +13,7 @@ from bench.errors import UserError, nearest
 from bench.settings import Settings
 from unet.model import UNet, he_normal_, nearest_valid_sizes
 from unet.model import margin as unet_margin
+from unet.sliding import SlidingWindow, WindowClassifier
 
 
 class ModelSettings(Settings):
@@ -20,7 +21,11 @@ class ModelSettings(Settings):
 
     name: str = Field("unet", description="a key of bench.models.MODELS")
     base_channels: int = Field(
-        64, ge=1, le=4096, description="channels of the first level (unet, unet_paper)"
+        64,
+        ge=1,
+        le=4096,
+        description="channels of the first level (unet, unet_paper); maps of each convolution "
+        "(sliding_window; in its paper 48)",
     )
     depth: int = Field(4, ge=1, le=8, description="number of poolings (unet, unet_paper)")
     upsampling: Literal["transposed", "bilinear"] = "transposed"
@@ -29,7 +34,11 @@ class ModelSettings(Settings):
     dropout: float = Field(0.0, ge=0, lt=1, description="at the bottom of the U (unet)")
     init: Literal["torch", "he"] = Field(
         "torch",
-        description="initial weights (unet): PyTorch's, or N(0, √(2 / fan-in)) and biases 0",
+        description="initial weights (unet, sliding_window): PyTorch's, or N(0, √(2 / fan-in)) "
+        "and biases 0",
+    )
+    window: Literal[65, 95] = Field(
+        95, description="side of what a pixel is decided from, pixels (sliding_window)"
     )
     encoder: str = Field("resnet34", description="an encoder of segmentation_models_pytorch")
     encoder_weights: str | None = Field(None, description="pretrained weights; null: none")
@@ -48,7 +57,18 @@ class ModelSettings(Settings):
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network, which settings it reads, and the sizes that it takes and gives."""
+    """How to build a network, which settings it reads, and the sizes that it takes and gives.
+
+    Attributes:
+        build: settings, channels of the images, number of classes → the network.
+        reads: the settings that change it.
+        size_multiple: what height and width of an image are padded up to a multiple of.
+        margin: by how many pixels the output is smaller than the input.
+        nearest_sizes: the nearest sizes that it takes, from below and above.
+        misfit: says of a size that it does not take why, as far as the sizes that it does.
+        window: like ``build``, the network that was moved over all pixels where this one computes
+            them together: from (N, channels, w, w) to (N, classes), w its attribute ``window``.
+    """
 
     build: Callable[[ModelSettings, int, int], nn.Module]
     reads: frozenset[str]
@@ -58,6 +78,8 @@ class Architecture:
         size,
         size,
     )
+    misfit: Callable[[ModelSettings], str] = lambda settings: "does not fit; the nearest that do:"
+    window: Callable[[ModelSettings, int, int], WindowClassifier] | None = None
 
 
 def build(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
@@ -100,6 +122,24 @@ def margin(settings: ModelSettings) -> int:
 def nearest_sizes(settings: ModelSettings, size: int) -> tuple[int, int]:
     """Return the nearest sizes of training crops that the network takes, from below and above."""
     return MODELS[settings.name].nearest_sizes(settings, size)
+
+
+def misfit(settings: ModelSettings) -> str:
+    """Say why a network does not take a size; the sizes that it does belong after it."""
+    return MODELS[settings.name].misfit(settings)
+
+
+def window(settings: ModelSettings, in_channels: int, num_classes: int) -> WindowClassifier | None:
+    """Build what was moved over all pixels where `build`'s network computes them together.
+
+    It maps one window (N, in_channels, w, w), w its attribute ``window``, to the logits
+    (N, num_classes) of the pixel in its middle, so that its operations are those that a pixel took.
+
+    Returns:
+        None for a network that never was used so.
+    """
+    make = MODELS[settings.name].window
+    return None if make is None else make(settings, in_channels, num_classes)
 
 
 def unet(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
@@ -145,6 +185,25 @@ def unet_paper(settings: ModelSettings, in_channels: int, num_classes: int) -> n
     )
     he_normal_(network)
     return network
+
+
+def sliding_window(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
+    """Build the network that U-Net replaced, a classifier of windows over every pixel."""
+    network = SlidingWindow(
+        in_channels, num_classes, window=settings.window, base_channels=settings.base_channels
+    )
+    if settings.init == "he":
+        he_normal_(network)
+    return network
+
+
+def window_classifier(
+    settings: ModelSettings, in_channels: int, num_classes: int
+) -> WindowClassifier:
+    """Build the classifier that `sliding_window` computes for all positions together."""
+    return WindowClassifier(
+        in_channels, num_classes, window=settings.window, base_channels=settings.base_channels
+    )
 
 
 class Logits(nn.Module):
@@ -193,6 +252,16 @@ def _unet_sizes(settings: ModelSettings, size: int) -> tuple[int, int]:
     return max(size, 2**settings.depth), max(size, 2**settings.depth)
 
 
+def _unpadded_misfit(settings: ModelSettings) -> str:
+    return f"does not fit an unpadded U-Net of depth {settings.depth}; the nearest sizes that do:"
+
+
+def _unet_misfit(settings: ModelSettings) -> str:
+    if settings.padding == "valid":
+        return _unpadded_misfit(settings)
+    return f"is too small for {settings.depth} poolings; at least"
+
+
 MODELS: dict[str, Architecture] = {
     "unet": Architecture(
         unet,
@@ -200,6 +269,7 @@ MODELS: dict[str, Architecture] = {
         lambda settings: 2**settings.depth,
         _unet_margin,
         _unet_sizes,
+        _unet_misfit,
     ),
     "unet_paper": Architecture(
         unet_paper,
@@ -207,6 +277,16 @@ MODELS: dict[str, Architecture] = {
         lambda settings: 2**settings.depth,
         lambda settings: unet_margin(settings.depth),
         lambda settings, size: nearest_valid_sizes(size, settings.depth),
+        _unpadded_misfit,
+    ),
+    "sliding_window": Architecture(
+        sliding_window,
+        frozenset({"base_channels", "window", "init"}),
+        lambda settings: 1,
+        lambda settings: settings.window - 1,
+        lambda settings, size: (max(size, settings.window), max(size, settings.window)),
+        lambda settings: f"is too small for a window of {settings.window} pixels; at least",
+        window_classifier,
     ),
     "fcn_resnet50": Architecture(fcn_resnet50, frozenset(), lambda settings: 8),
     "deeplabv3_resnet50": Architecture(deeplabv3_resnet50, frozenset(), lambda settings: 8),

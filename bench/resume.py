@@ -26,7 +26,7 @@ Best = tuple[float, int, dict[str, torch.Tensor]]  # score, epoch, weights
 
 
 class Stateful(Protocol):
-    """What changes with every step beside the model: ``bench.train.Step``."""
+    """What changes with every step beside the model: ``bench.step.Step``."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state."""

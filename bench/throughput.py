@@ -65,7 +65,7 @@ def measure(
     torch.set_num_threads(settings.train.threads)
     if device.index is not None:
         torch.cuda.set_device(device)
-    dataset, clock = datasets.load(settings.data, root), timing.clock_of(device)
+    dataset, clock = datasets.load(settings.data.for_seed(seed), root), timing.clock_of(device)
     first = device_state.look(device)
     with float32_as(settings.train.precision):
         workload = workloads.build(settings, dataset, seed, device)

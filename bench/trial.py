@@ -12,8 +12,8 @@ from bench.datasets import DatasetSettings
 from bench.evaluate import EvaluateSettings
 from bench.models import ModelSettings
 from bench.settings import Settings
+from bench.step import TrainSettings
 from bench.timing import TimingSettings
-from bench.train import TrainSettings
 
 if TYPE_CHECKING:
     AnyDataset = DatasetSettings
@@ -75,16 +75,7 @@ class TrialSettings(Settings):
         fitting = dict.fromkeys(models.nearest_sizes(model, size))
         if size not in fitting:
             sizes = " and ".join(str(fits - size + crop) for fits in fitting)
-            if not models.margin(model):
-                raise ValueError(
-                    f"train.crop_size: {crop} is too small for {model.depth} poolings; "
-                    f"at least {sizes}"
-                )
-            unpadded = f"U-Net of depth {model.depth}" if "unet" in model.name else model.name
-            raise ValueError(
-                f"train.crop_size: {crop} does not fit an unpadded {unpadded}; "
-                f"the nearest sizes that do: {sizes}"
-            )
+            raise ValueError(f"train.crop_size: {crop} {models.misfit(model)} {sizes}")
         return self
 
     @property
@@ -125,9 +116,10 @@ class TrialSettings(Settings):
         if work != "loader":
             del timing["workers"]
         images = work in WITH_IMAGES
+        reads_model = work != "loader" or models.margin(self.model)  # it widens what is loaded
         return {
             "data": self.data.model_dump(mode="json") if images else {"name": self.data.name},
-            **({} if work == "loader" else {"model": self.model.effective()}),
+            **({"model": self.model.effective()} if reads_model else {}),
             "train": reads,
             "timing": timing,
         }

@@ -13,8 +13,8 @@ from bench import borders, losses, models, timing
 from bench.batches import Batch, Batches
 from bench.datasets import Dataset
 from bench.errors import UserError
+from bench.step import Step, copied
 from bench.timing import Clock, Work
-from bench.train import Step, TrainSettings, copied
 from bench.trial import TrialSettings
 
 ENDLESS = 10**6  # steps of an epoch: schedules are stepped and never come to their end
@@ -31,7 +31,7 @@ class Workload:
         model: the network that it runs, not compiled; None for the loader.
         forward: the network's share of the call, without the way back.
         step: the step of training that it does, if it does one.
-        batch: inputs and targets of that step, on the device.
+        batch: inputs, targets and, where the loss takes them, weights of that step, on the device.
     """
 
     call: Work
@@ -54,7 +54,7 @@ def build(settings: TrialSettings, dataset: Dataset, seed: int, device: torch.de
 
 def forward(settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device) -> Workload:
     """Predict a batch: a network in evaluation mode, without gradients."""
-    step, inputs, _ = _prepare(settings, dataset, device)
+    step, (inputs, *_) = _prepare(settings, dataset, device)
     step.model.eval()
 
     def call() -> object:
@@ -68,32 +68,32 @@ def forward_backward(
     settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device
 ) -> Workload:
     """Take the gradients of a batch, and leave the weights."""
-    step, inputs, targets = _prepare(settings, dataset, device)
+    step, batch = _prepare(settings, dataset, device)
 
     def call() -> None:
-        step.backward(step.forward(inputs, targets))
+        step.backward(step.forward(*batch))
 
-    return Workload(call, len(inputs), step.model, forward=partial(_predict, step, inputs))
+    return Workload(call, len(batch[0]), step.model, forward=partial(_predict, step, batch[0]))
 
 
 def train_step(
     settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device
 ) -> Workload:
     """Do a step of training with a batch that lies on the device."""
-    step, inputs, targets = _prepare(settings, dataset, device)
+    step, batch = _prepare(settings, dataset, device)
     return Workload(
-        partial(step, inputs, targets),
-        len(inputs),
+        partial(step, *batch),
+        len(batch[0]),
         step.model,
-        forward=partial(_predict, step, inputs),
+        forward=partial(_predict, step, batch[0]),
         step=step,
-        batch=(inputs, targets),
+        batch=batch,
     )
 
 
 def loader(settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device) -> Workload:
     """Load, augment and cut a batch of training images; it stays in main memory."""
-    batches = _batches(settings.train, dataset, seed, settings.timing.workers)
+    batches = _batches(settings, dataset, seed, workers=settings.timing.workers)
     return Workload(partial(next, _endless(batches)), batches.order.batch_size)
 
 
@@ -107,17 +107,17 @@ def attribute(
     """
     if workload.step is None:
         raise ValueError("only a step of training has parts")
-    step, (inputs, targets) = workload.step, workload.batch
+    step, ready = workload.step, workload.batch
     plain = settings.train.model_copy(update={"augmentation": "none"})
-    loading, batch = _loading(plain, dataset, seed, clock)
-    augmented, _ = _loading(settings.train, dataset, seed, clock)
-    scale = len(inputs) / len(batch[0])  # a small dataset gives smaller batches
+    loading, batch = _loading(settings.model_copy(update={"train": plain}), dataset, seed, clock)
+    augmented, _ = _loading(settings, dataset, seed, clock)
+    scale = len(ready[0]) / len(batch[0])  # a small dataset gives smaller batches
     waiting: list[torch.Tensor] = []
     parts: dict[str, list[float]] = {}
     for _ in range(ATTRIBUTED):
         for name, work in {
-            "copying": lambda: copied(batch, inputs.device),
-            "forward": lambda: waiting.append(step.forward(inputs, targets)),
+            "copying": lambda: copied(batch, ready[0].device),
+            "forward": lambda: waiting.append(step.forward(*ready)),
             "backward": lambda: step.backward(waiting.pop()),
             "optimiser": step.update,
         }.items():
@@ -133,7 +133,7 @@ def attribute(
 
 def _prepare(
     settings: TrialSettings, dataset: Dataset, device: torch.device
-) -> tuple[Step, torch.Tensor, torch.Tensor]:
+) -> tuple[Step, tuple[torch.Tensor, ...]]:
     """Return the step of a network in training mode, and a random batch on the device."""
     train = settings.train
     layout = torch.channels_last if train.channels_last else torch.contiguous_format
@@ -143,9 +143,10 @@ def _prepare(
     model = models.build(settings.model, dataset.in_channels, classes).to(device)
     model = model.to(memory_format=layout).train()
     inputs = (torch.rand(size) * 2 - 1).to(device).contiguous(memory_format=layout)
-    targets = torch.randint(classes, (size[0], *size[2:])).to(device)
-    step = Step(model, train, device=device, steps_per_epoch=ENDLESS)
-    return step, inputs, targets
+    batch = [inputs, torch.randint(classes, (size[0], *size[2:])).to(device)]
+    if losses.takes_weights(train.loss):
+        batch.append(torch.rand(size[0], *size[2:]).to(device))
+    return Step(model, train, device=device, steps_per_epoch=ENDLESS), tuple(batch)
 
 
 def _predict(step: Step, inputs: torch.Tensor) -> torch.Tensor:
@@ -154,13 +155,20 @@ def _predict(step: Step, inputs: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def _batches(train: TrainSettings, dataset: Dataset, seed: int, workers: int) -> Batches:
+def _batches(settings: TrialSettings, dataset: Dataset, seed: int, *, workers: int) -> Batches:
     if "train" not in dataset.splits:
         raise UserError(f"data: {dataset.name} has no train split here to load batches from")
-    weights = None
+    train, weights = settings.train, None
     if losses.takes_weights(train.loss):
         weights = borders.weight_maps(dataset, train.border_weights)
-    return Batches(dataset.splits["train"], train, seed=seed, workers=workers, weights=weights)
+    return Batches(
+        dataset.splits["train"],
+        train,
+        seed=seed,
+        workers=workers,
+        margin=models.margin(settings.model),
+        weights=weights,
+    )
 
 
 def _endless(batches: Batches) -> Iterator[Batch]:
@@ -171,10 +179,10 @@ def _endless(batches: Batches) -> Iterator[Batch]:
 
 
 def _loading(
-    train: TrainSettings, dataset: Dataset, seed: int, clock: Clock
+    settings: TrialSettings, dataset: Dataset, seed: int, clock: Clock
 ) -> tuple[float, Batch]:
     """Return the median milliseconds of a batch, and a batch."""
-    stream = _endless(_batches(train, dataset, seed, 0))
+    stream = _endless(_batches(settings, dataset, seed, workers=0))
     batch = next(stream)
     times = timing.measure(partial(next, stream), clock, calls=1, windows=ATTRIBUTED)
     return timing.quartiles(times)[1], batch

@@ -71,11 +71,24 @@ _CLASSES = {
 }
 
 
+NOTE = (
+    "On the 256 test images of msrc_v2's splits, TextonBoost is published to name 72.2 % of all "
+    "pixels rightly and 57.7 % as mean over the classes, Semantic Texton Forests 72 and 67 %. "
+    "Beside these belong pixel accuracy and mean class accuracy of trials with "
+    "evaluate.split: test, and of no others."
+)
+
+
 class Settings(DatasetSettings):
-    """Settings of MSRC-v2: void pixels count nowhere, or are class 0 of 22."""
+    """Settings of MSRC-v2: void pixels count nowhere, or are class 0 of 22.
+
+    ``training: train+val`` is for a last run, when nothing is chosen any more: the images of both
+    splits are trained on, and there is no validation.
+    """
 
     name: Literal["msrc_v2"] = "msrc_v2"
     void: Void = "ignore"
+    training: Literal["train", "train+val"] = "train"
 
 
 def load(settings: DatasetSettings, root: Path) -> Dataset:
@@ -87,16 +100,16 @@ def load(settings: DatasetSettings, root: Path) -> Dataset:
     if not isinstance(settings, Settings):
         raise ValueError(f"not the settings of msrc_v2: {settings!r}")
     folder = root / FOLDER
-    splits = {}
-    for name in SPLITS:
-        names = split_names(name)
-        if _is_installed(folder, name, names):
-            splits[name] = _split(folder, names, settings.void)
-    if absent := [name for name in ("train", "val") if name not in splits]:
+    names = {name: split_names(name) for name in SPLITS}
+    installed = {name: own for name, own in names.items() if _is_installed(folder, name, own)}
+    if absent := [name for name in ("train", "val") if name not in installed]:
         raise UserError(
             f"{folder}: the images of {' and '.join(absent)} are not there; "
             "`python -m bench data install msrc_v2` fetches or unpacks them"
         )
+    if settings.training == "train+val":
+        installed["train"] += installed.pop("val")
+    splits = {name: _split(folder, own, settings.void) for name, own in installed.items()}
     colours = {"void": (0, 0, 0), **_CLASSES} if settings.void == "class" else _CLASSES
     return Dataset(
         name="msrc_v2",
@@ -105,6 +118,7 @@ def load(settings: DatasetSettings, root: Path) -> Dataset:
         in_channels=3,
         splits=splits,
         fingerprint=fingerprint(*colours, *(split.fingerprint for split in splits.values())),
+        note=NOTE,
     )
 
 

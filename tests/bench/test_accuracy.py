@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from bench import accuracy, datasets
+from bench import accuracy, datasets, predict
 from bench.errors import UserError
 from bench.evaluate import evaluate
 from bench.evidence import from_json
@@ -148,13 +148,12 @@ def test_membranes_are_scored_as_the_challenge_does(tmp_path, made_up_data):
 
 def test_counts_say_what_was_done(tmp_path):
     _, found, _ = measure(tmp_path)
-    assert found.result["counts"] == {
-        "train_images": 4,
-        "dropped_images": 0,
-        "evaluated_images": 3,
-        "parameters": found.result["counts"]["parameters"],
-        "steps": 4,
-    }
+    counts = found.result["counts"]
+    classes = len(found.result["classes"])
+    parameters = sum(p.numel() for p in UNet(3, classes, base_channels=4, depth=2).parameters())
+    done = {"train_images": 4, "dropped_images": 0, "evaluated_images": 3, "steps": 4}
+    assert counts == {**counts, **done, "parameters": parameters, "step_pixels": 2 * 32 * 32}
+    assert found.result["memory"] is None  # on a CPU
 
 
 def test_the_test_images_are_not_looked_at_during_training(tmp_path):
@@ -168,7 +167,7 @@ def test_a_checkpoint_is_the_network_that_was_scored(tmp_path):
     dataset = datasets.load(settings.data, tmp_path)
     model = UNet(3, len(dataset.classes), base_channels=4, depth=2)
     model.load_state_dict(safetensors.torch.load(blobs[found.result["checkpoint"]]))
-    predictor = accuracy._predictor(settings, CPU)
+    predictor = predict.predictor(settings.model, settings.train, device=CPU, precision="fp32")
     again = evaluate(model, dataset.splits["val"], predictor, len(dataset.classes))
     assert accuracy.scores(again).items() <= found.result["metrics"].items()
     assert measure(tmp_path)[1].result["checkpoint"] is None
@@ -182,14 +181,31 @@ def test_an_unpadded_network_goes_through(tmp_path):
     assert pixels > 0
 
 
-def test_a_split_that_is_not_there_is_named(tmp_path, monkeypatch):
+@pytest.fixture
+def without_val(monkeypatch):
+    """Datasets that have no images for validation."""
     real = datasets.load
 
-    def without_val(settings, root):
+    def load(settings, root):
         whole = real(settings, root)
         splits = {name: split for name, split in whole.splits.items() if name != "val"}
         return whole.__class__(**{**vars(whole), "splits": splits})
 
-    monkeypatch.setattr(datasets, "load", without_val)
+    monkeypatch.setattr(datasets, "load", load)
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path, without_val):
     with pytest.raises(UserError, match="scenes has no val split here; it has train, test"):
         measure(tmp_path)
+
+
+def test_a_final_run_without_validation_watches_nothing(tmp_path, without_val):
+    _, found, _ = measure(tmp_path, evaluate={"split": "test"})
+    assert found.result["watched_split"] is None
+    assert [row["metrics"] for row in found.details["history"]] == [{}, {}]
+    assert found.result["metrics"]["mean_iou"] is not None
+
+
+def test_without_validation_no_epoch_can_be_chosen(tmp_path, without_val):
+    with pytest.raises(UserError, match="no val split"):
+        measure(tmp_path, evaluate={"split": "test", "keep": "best"})

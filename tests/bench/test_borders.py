@@ -10,7 +10,7 @@ from bench.batches import Batches, BatchSettings
 from bench.borders import BorderSettings, weight_maps
 from bench.datasets import Dataset, Split, cells, scenes
 from bench.errors import UserError
-from bench.train import TrainSettings
+from bench.step import TrainSettings
 from bench.trial import TrialSettings
 
 TINY = cells.Settings(train=3, val=1, test=1, size=48, spacing=12)

@@ -134,6 +134,10 @@ BROKEN = {
         "{base_channels: 4", "{padding: valid, base_channels: 4",
         "train.crop_size: 96 does not fit an unpadded U-Net of depth 4; the nearest sizes that do: 188",
     ),
+    "crop below a window": (
+        "upsampling: bilinear}\ntrain: {", "name: sliding_window}\ntrain: {crop_size: 80, ",
+        "train.crop_size: 80 is too small for a window of 95 pixels; at least 95",
+    ),
     "loss option": ("epochs: 1", "epochs: 1, loss_options: {bta: 2}", "train: loss_options: "),
     "unknown augmentation": (
         "epochs: 1", "epochs: 1, augmentation: flipp",

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench import accuracy, evaluate
+from bench import evaluate, exhibits, predict
 from bench.batches import Batches, BatchSettings
 from bench.datasets import Split
-from bench.evaluate import Predictor
 from bench.models import ModelSettings, build, size_multiple
+from bench.predict import Predictor
 from bench.trial import TrialSettings
 
 CPU = torch.device("cpu")
@@ -85,7 +85,7 @@ def test_an_unpadded_network_predicts_whole_images_by_tiles():
         }
     )
     model = build(settings.model, 3, 3)
-    predictor = accuracy._predictor(settings, CPU)
+    predictor = predict.predictor(settings.model, settings.train, device=CPU, precision="fp32")
     found = evaluate.evaluate(model, SPLIT, predictor, 3)
     for name, matrix in zip(found.names, found.matrices, strict=True):
         assert matrix.sum() == (read(name)[1] != 255).sum()
@@ -138,5 +138,5 @@ def test_the_study_rewards_a_class_for_being_nowhere():
 
 @pytest.mark.parametrize(("count", "expected"), [(0, ()), (1, ("3",)), (2, ("1", "5")), (99, None)])
 def test_panels_are_spread_over_the_split(count, expected):
-    names = evaluate.panel_names(SPLIT.names, count)
+    names = exhibits.evenly_spaced(SPLIT.names, count)
     assert names == (SPLIT.names if expected is None else expected)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bench import executors
+from bench import workers
 from bench.records import Store
 from bench.sources import ROOT
 
@@ -144,6 +144,6 @@ def test_no_process_outlives_its_parent(start, tmp_path, number):
     ],
 )
 def test_causes(exitcode, status, words):
-    found, reason = executors.cause(exitcode)
+    found, reason = workers.cause(exitcode)
     assert found == status
     assert words in reason

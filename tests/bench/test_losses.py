@@ -200,7 +200,7 @@ def test_every_option_of_smp_has_a_range(name):
 
 def test_names_and_options_are_checked_without_smp():
     script = (
-        "import sys; from bench.train import TrainSettings;"
+        "import sys; from bench.step import TrainSettings;"
         "TrainSettings(loss='smp:focal', loss_options={'gamma': 3});"
         "print([m for m in ('segmentation_models_pytorch', 'torchvision') if m in sys.modules])"
     )

@@ -36,7 +36,7 @@ def test_initial_weights_come_from_torchs_seed(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_options_that_are_read_are_those_that_change_the_network(name):
     others = {"base_channels": 6, "depth": 3, "upsampling": "bilinear", "norm": "none",
-              "encoder": "resnet34"}  # fmt: skip
+              "encoder": "resnet34", "window": 65}  # fmt: skip
     plain = sum(p.numel() for p in models.build(settings(name), 3, 4).parameters())
     for option, value in others.items():
         changed = settings(name).model_copy(update={option: value})
@@ -56,6 +56,34 @@ def test_settings_reach_the_papers_network():
     assert all(map(torch.equal, paper.values(), ours.values()))
     other = weights(name="unet", padding="valid", norm="none", dropout=0.5)
     assert not torch.equal(other["inc.double_conv.0.weight"], ours["inc.double_conv.0.weight"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sizes_that_are_named_as_nearest_are_taken(name):
+    chosen = settings(name)
+    for size in dict.fromkeys(models.nearest_sizes(chosen, 8)):
+        network = models.build(chosen, 1, 2).eval()
+        out = size - models.margin(chosen)
+        assert out > 0
+        assert network(torch.zeros(1, 1, size, size)).shape == (1, 2, out, out)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_was_moved_over_pixels_has_the_parameters_of_what_computes_them_together(name):
+    network, window = models.build(settings(name), 1, 2), models.window(settings(name), 1, 2)
+    assert (window is not None) == (name == "sliding_window")
+    if window is not None:
+        assert window(torch.zeros(3, 1, window.window, window.window)).shape == (3, 2)
+        assert window.window - 1 == models.margin(settings(name))
+        shapes = {key: value.shape for key, value in window.state_dict().items()}
+        assert shapes == {key: value.shape for key, value in network.state_dict().items()}
+
+
+def test_initial_weights_of_a_window_can_be_hes():
+    torch.manual_seed(0)
+    full = models.build(ModelSettings(name="sliding_window", init="he"), 1, 2).layers.full
+    assert full.weight.std().item() == pytest.approx((2 / (48 * 9 * 64 / 48)) ** 0.5, rel=0.02)
+    assert not full.bias.any()
 
 
 def test_an_unknown_encoder_is_found_before_anything_is_built():

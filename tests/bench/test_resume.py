@@ -10,7 +10,8 @@ from bench import resume
 from bench.batches import Batches
 from bench.errors import UserError
 from bench.resume import Interrupted, Keeper
-from bench.train import TrainSettings, train
+from bench.step import TrainSettings
+from bench.train import train
 from unet import UNet
 
 from .test_train import CPU, SPLIT

@@ -34,6 +34,34 @@ def test_multiplications_of_the_paper_and_of_the_padded_network(network, side, c
 
 
 @pytest.mark.parametrize(
+    ("window", "moved", "together"),
+    [  # multiplications of a pixel: positions of a layer × its taps and maps, by the layer table
+        (
+            65,
+            62**2 * 16 * 48 + (28**2 * 16 + 10**2 * 25) * 48**2 + 25 * 48 * 200 + 400,
+            16 * 48 + (16 + 25) * 48**2 + 25 * 48 * 200 + 400,
+        ),
+        (
+            95,
+            92**2 * 16 * 48 + (42**2 * 25 + 18**2 * 16 + 6**2 * 16) * 48**2 + 9 * 48 * 200 + 400,
+            16 * 48 + (25 + 16 + 16) * 48**2 + 9 * 48 * 200 + 400,
+        ),
+    ],
+)
+def test_multiplications_of_a_window_moved_and_together(window, moved, together):
+    settings = ModelSettings(name="sliding_window", window=window, base_channels=48)
+    found = costs(lambda: models.window(settings, 1, 2), 1, 1, window, window, train=False)
+    assert sum(cost.flops for cost in found) / 2 == moved
+    # Beyond one pixel, each further one takes `together` where nothing is at an edge: grow twice.
+    sides = [window + grown for grown in (999, 1000, 1001)]
+    flops = [
+        sum(c.flops for c in costs(lambda: models.build(settings, 1, 2), 1, 1, s, s, train=False))
+        for s in sides
+    ]
+    assert (flops[2] - 2 * flops[1] + flops[0]) / 2 == 2 * together  # second difference of a n² + …
+
+
+@pytest.mark.parametrize(
     ("batch", "side", "milliseconds"),
     [(16, 192, 3.52), (16, 256, 16e3 / 2556), (8, 512, 8e3 / 639)],
 )

@@ -11,8 +11,9 @@ from bench import accuracy, datasets, plan, throughput, timing, workloads
 from bench.ceilings import Ceilings
 from bench.config import Experiment
 from bench.errors import UserError
+from bench.step import TrainSettings
 from bench.timing import WarmUp
-from bench.train import TrainSettings, train
+from bench.train import train
 from bench.trial import READS, TrialSettings
 from bench.workloads import WORKLOADS
 
@@ -142,7 +143,7 @@ def test_the_timed_step_is_the_one_of_training(tmp_path):
         def epoch(self, number):
             yield images.permute(0, 2, 3, 1), targets.to(torch.uint8)
 
-    model = accuracy._network(given, dataset, 0, CPU)
+    model = accuracy.network(given, dataset, 0, CPU)
     model.load_state_dict(before)
     once = given.train.model_copy(update={"epochs": 1})
     train(model, OneBatch(), once, device=CPU, evaluate=lambda model: {"mean_iou": 0.0})

@@ -10,8 +10,9 @@ from torch import nn
 from bench import losses
 from bench.batches import Batches
 from bench.datasets import Split
-from bench.evaluate import crop_to
-from bench.train import Diverged, TrainSettings, make_optimizer, make_schedule, train
+from bench.predict import crop_to
+from bench.step import TrainSettings, make_optimizer, make_schedule
+from bench.train import Diverged, train
 from unet import UNet
 
 CPU = torch.device("cpu")

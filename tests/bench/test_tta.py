@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bench import evaluate
-from bench.evaluate import VIEWS, Predictor, turned, turned_back
+from bench.predict import VIEWS, Predictor, turned, turned_back
 from unet import UNet
 
 CPU = torch.device("cpu")

@@ -53,6 +53,14 @@ def test_splits_are_those_of_textonboost():
     assert {int(name.split("_")[0]) for name in names} == set(range(1, 21))
 
 
+def test_a_last_run_trains_on_validation_images_too(root):
+    apart, together = load(root), load(root, training="train+val")
+    names = (*apart.splits["train"].names, *apart.splits["val"].names)
+    assert together.splits["train"].names == names
+    assert set(together.splits) == set(apart.splits) - {"val"}
+    assert together.fingerprint != apart.fingerprint
+
+
 @pytest.mark.parametrize("void", ["ignore", "class"])
 def test_labels_stand_for_the_colours_of_the_palette(void, root):
     dataset = load(root, void=void)
