@@ -1,4 +1,4 @@
-"""The verbs: ``python -m bench run | report | status | compare | data | schema``.
+"""The verbs: ``python -m bench run``, ``report`` and so on; ``--help`` lists them.
 
 The one place where a user's mistake becomes a line on standard error and exit status 2.
 Rooms that take long to import are imported by the verb that needs them.
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench import data_verbs
+from bench import data_verbs, network_verbs
 from bench.errors import UserError
 from bench.records import Store, Unwritable, left, upkeep
 from bench.terminal import Data, Results, Set, complain, data_root, out, say, warn, write
@@ -122,7 +122,7 @@ def run(
         say(f"{described.name}: {len(trials)} trials: {counts}, {len(outcome.failed)} failed")
         say(f"results in {store.folder}; for the report: python -m bench report {described.name}")
     for record in outcome.failed:
-        complain(f"{record.label}, seed {record.seed}: {record.status}: {record.reason}")
+        complain(f"{progress.trial_name(record)}: {record.status}: {record.reason}")
     return 1 if outcome.failed else 0
 
 
@@ -214,6 +214,10 @@ def schema(
     return 0
 
 
+app.command()(network_verbs.export)
+app.command()(network_verbs.convert)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line and return its exit status: 0, 1, 2 or 130 (see README)."""
     # Torch's CPU threads wait for each other by spinning, with GNU's OpenMP for milliseconds.
@@ -247,6 +251,7 @@ def _show_plan(
     measure: str, trials: list[Trial], store: Store, root: Path, *, device: torch.device
 ) -> None:
     from bench import estimate, progress
+    from bench.kinds import KINDS
 
     keys = [trial.key for trial in trials]
     unfinished = set(left(store.held(keys), keys))
@@ -254,7 +259,7 @@ def _show_plan(
     for trial in trials:
         mark = "" if trial.key in unfinished else "✓"
         seeds.setdefault(trial.arm.label, []).append(f"{trial.seed}{mark}")
-    table = Table("arm", "seeds (✓ stored)", box=None)
+    table = Table("arm", f"{KINDS[measure].replicate}s (✓ stored)", box=None)
     for label, marks in seeds.items():
         table.add_row(label, " ".join(marks))
     out.print(table)
@@ -293,7 +298,8 @@ def _show_changes(name: str, changes: Changes) -> None:
         f"{changes.identical} of them with the same {changes.metric}"
     )
     change = "B / A" if changes.relative else "B - A"
-    table = Table("arm", "seeds", "A", "B", f"{change} [95 %]", "time B / A [95 %]", box=None)
+    ends = ("A", "B", f"{change} [95 %]", "time B / A [95 %]")
+    table = Table("arm", f"{changes.kind.replicate}s", *ends, box=None)
     for arm in changes.arms:
         table.add_row(escape(arm.arm), str(arm.change.n), *arm.cells(relative=changes.relative))
     wide = Console(width=max(out.width, 140), highlight=False)  # wrapped numbers are hard to read

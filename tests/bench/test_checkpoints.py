@@ -36,6 +36,41 @@ def test_weights_come_back_whatever_the_file_is_called(kind, tmp_path):
     assert same(checkpoints.read(tmp_path / "weights"), WEIGHTS)
 
 
+# fmt: off
+MASK_VALUES = {"grey": [0, 128, 255], "colours": [[0, 0, 0], [255, 0, 255]], "shares": [0.0, 0.25], "none": None}
+NO_MASK_VALUES = {"words": ["a", "b"], "a mixture": [[0, 0, 0], 1], "empty": [], "a tensor": torch.zeros(2), "a number": 3}
+# fmt: on
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt"])
+@pytest.mark.parametrize("kind", MASK_VALUES)
+def test_what_is_written_comes_back(kind, suffix, tmp_path):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(checkpoints.encode(checkpoints.Checkpoint(WEIGHTS, MASK_VALUES[kind]), path))
+    found = checkpoints.load(path)
+    assert same(found.weights, WEIGHTS)
+    assert found.mask_values == MASK_VALUES[kind]
+
+
+@pytest.mark.parametrize("kind", NO_MASK_VALUES)
+def test_other_mask_values_are_left_out(kind, tmp_path):
+    torch.save({**WEIGHTS, "mask_values": NO_MASK_VALUES[kind]}, tmp_path / "weights.pth")
+    assert checkpoints.load(tmp_path / "weights.pth").mask_values is None
+
+
+def test_a_pth_file_is_what_the_family_reads(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(checkpoints.encode(checkpoints.Checkpoint(WEIGHTS, [0, 255]), path))
+    state = torch.load(path, weights_only=True)
+    assert state.pop("mask_values", [0, 1]) == [0, 255]
+    assert same(state, WEIGHTS)
+
+
+def test_another_format_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"weights.onnx: its name has to end in .safetensors"):
+        checkpoints.encode(checkpoints.Checkpoint(WEIGHTS), tmp_path / "weights.onnx")
+
+
 class Program:
     """What unpickling would run."""
 
@@ -165,3 +200,14 @@ def test_weights_of_another_model_are_explained_and_leave_the_model_alone(change
         checkpoints.load_into(model, weights, source="w.pt")
     assert message in str(error.value)
     assert same(model.state_dict(), network().state_dict())
+
+
+def test_a_unet_is_built_from_a_file(tmp_path):
+    weights = network().state_dict()
+    torch.save({f"module.{name}": value for name, value in weights.items()}, tmp_path / "w.pt")
+    checkpoint = checkpoints.load(tmp_path / "w.pt")
+    model = checkpoints.build_unet(checkpoint, padding="same", source="w.pt")
+    assert same(model.state_dict(), weights)
+    del checkpoint.weights["module.outc.conv.weight"]
+    with pytest.raises(UserError, match=r"w.pt: has no 'outc.conv.weight'"):
+        checkpoints.build_unet(checkpoint, padding="same", source="w.pt")
