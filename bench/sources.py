@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("unet", "bench")
+Place = tuple[int, int]  # row, and byte in the row, both from 0
 
 
 def digest(modules: Iterable[str]) -> str:
     """Return a hex digest of the modules and of everything of ours that they import.
 
-    It changes when a measurement may have changed, and not when reports or documents do.
+    It changes when a measurement may have changed, and not when reports or documents do; nor when
+    only a comment or a docstring does, or weeks of results would be measured again for a comma.
     """
     content = hashlib.sha256()
     for name in sorted(closure(modules)):
-        content.update(name.encode() + b"\0" + _source(name) + b"\0")
+        content.update(name.encode() + b"\0" + b"\n".join(_code(name)) + b"\0")
     return content.hexdigest()
 
 
@@ -33,6 +37,36 @@ def closure(modules: Iterable[str]) -> set[str]:
             found.add(name)
             waiting.extend(imports(name))
     return found
+
+
+@cache
+def _code(module: str) -> tuple[bytes, ...]:
+    """Return the lines of a module without its comments and docstrings, ends of lines trimmed."""
+    source = _source(module)
+    lines = source.split(b"\n")
+    emptied = set()
+    for (first, left), (last, right) in (*_comments(source), *_docstrings(source)):
+        kept = lines[first][:left].rstrip() + lines[last][right:].rstrip()
+        lines[first : last + 1] = [kept, *[b""] * (last - first)]
+        emptied |= set(range(first + bool(kept), last + 1))
+    return tuple(line for row, line in enumerate(lines) if row not in emptied)
+
+
+def _comments(source: bytes) -> Iterator[tuple[Place, Place]]:
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row = token.start[0] - 1
+            line = token.line.splitlines()[0]
+            yield (row, len(line[: token.start[1]].encode())), (row, len(line.encode()))
+
+
+def _docstrings(source: bytes) -> Iterator[tuple[Place, Place]]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and ast.get_docstring(node, clean=False) is not None:
+                end = first.end_lineno or first.lineno, first.end_col_offset or 0
+                yield (first.lineno - 1, first.col_offset), (end[0] - 1, end[1])
 
 
 @cache

@@ -89,6 +89,11 @@ def test_a_room_imports_only_lower_ones(module):
             assert HEIGHT[room(imported)] < here, f"{module} imports {imported}"
 
 
+def forget():
+    for cached in (sources.imports, sources._code):
+        cached.cache_clear()
+
+
 def test_the_scan_sees_imports_of_every_form(tmp_path, monkeypatch):
     (tmp_path / "unet").mkdir()
     for name in ("a", "b", "c"):
@@ -98,13 +103,65 @@ def test_the_scan_sees_imports_of_every_form(tmp_path, monkeypatch):
         "import unet.a\nfrom unet import b\ndef f():\n    from unet.c import x\nimport json\n"
     )
     monkeypatch.setattr(sources, "ROOT", tmp_path)
-    sources.imports.cache_clear()
+    forget()
     assert sources.imports("unet.top") == {"unet", "unet.a", "unet.b", "unet.c"}
     before = sources.digest(["unet.top"])
     (tmp_path / "unet" / "c.py").write_text("x = 1\n")
-    sources.imports.cache_clear()
+    forget()
     assert sources.digest(["unet.top"]) != before
-    sources.imports.cache_clear()
+    forget()
+
+
+CODE = '''"""What it is."""
+import os  # for paths
+
+SHARP = "# no comment"  # but this is one
+
+
+def f(x):
+    """Do it.
+
+    At length.
+    """
+    # Why so.
+    return """text
+
+    # of a text"""
+
+
+class A:
+    """A class."""
+
+    x = 1
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("What it is.", "What it\nreally is.", True),
+        ("  # for paths", "", True),
+        ("    # Why so.\n", "", True),
+        ("    # Why so.\n", "    # Why so,\n    # and not otherwise: ä.\n", True),
+        ("At length.", "At length.\n\n    And more.", True),
+        ('    """A class."""\n', '    """Another."""  # or so\n', True),
+        ("# no comment", "# comment", False),
+        ("    # of a text", "    # of a poem", False),
+        ('"""text\n\n', '"""text\n', False),
+        ("x = 1", "x = 2", False),
+        ("return", "print(1); return", False),
+    ],
+)
+def test_words_about_code_change_no_digest(old, new, same, tmp_path, monkeypatch):
+    def digest(text):
+        (tmp_path / "unet.py").write_text(text)
+        forget()
+        return sources.digest(["unet"])
+
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    assert CODE.count(old) == 1
+    assert (digest(CODE) == digest(CODE.replace(old, new))) is same
+    forget()
 
 
 @pytest.mark.parametrize(
