@@ -136,7 +136,7 @@ def text(value: Any) -> str:
 
 
 def spoken(name: str) -> str:
-    """Return the name of a column as it is said: ``mean_iou`` → ``mean IoU``; V_rand keeps its own."""
+    """Return the name of a column as it is said: ``mean_iou`` as mean IoU, ``v_rand`` as V_rand."""
     words = name.removeprefix("v_").replace("iou", "IoU").split("_")
     return ("V_" if name.startswith("v_") else "") + " ".join(words)
 
