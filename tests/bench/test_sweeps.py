@@ -250,7 +250,7 @@ def test_results_of_other_code_are_kept_apart_or_taken_as_they_are(sweep):
     assert sweep.run("--quiet")[0] == 0
     before = sweep.store.keys()
     with (copy / "bench" / "losses.py").open("a") as file:
-        file.write("# another version\n")
+        file.write("\nVERSION = 2\n")
     environment = {**os.environ, "PYTHONPATH": str(copy)}
 
     def run(*arguments):

