@@ -283,7 +283,13 @@ def _counts(subject: Subject, evidence: Evidence) -> dict[str, float]:
         "evaluated_images": len(evidence.names),
         "parameters": sum(parameter.numel() for parameter in subject.model.parameters()),
         "steps": settings.train.epochs * len(batches),
-        **arithmetic.of(settings.model, settings.train, subject.dataset, subject.predictor),
+        **arithmetic.of(
+            settings.model,
+            settings.train,
+            subject.dataset,
+            subject.predictor,
+            batch_size=batches.order.batch_size,
+        ),
     }
 
 

@@ -33,16 +33,29 @@ def costs(
 ) -> list[Cost]:
     """List what a pass over a batch of square images costs; see ``roofline.costs``."""
     channels = dataset.in_channels
-    with torch.device("meta"):
-        network = models.build(settings, channels, len(dataset.classes))
-        images = torch.empty(batch_size, channels, side, side)
-        return roofline.costs(network, images, precision=precision, train=train, moments=moments)
+    plain = settings.model_copy(update={"encoder_weights": None})  # which need not be fetched again
+    # Some networks compute with their weights while they are built, which meta tensors cannot.
+    network = models.build(plain, channels, len(dataset.classes)).to("meta")
+    images = torch.empty(batch_size, channels, side, side, device="meta")
+    return roofline.costs(network, images, precision=precision, train=train, moments=moments)
 
 
 def of(
-    settings: ModelSettings, recipe: TrainSettings, dataset: Dataset, predictor: Predictor
+    settings: ModelSettings,
+    recipe: TrainSettings,
+    dataset: Dataset,
+    predictor: Predictor,
+    *,
+    batch_size: int,
 ) -> dict[str, float]:
     """Count what a training step takes, and a prediction in pieces as large as training crops.
+
+    Args:
+        settings: of the network.
+        recipe: of its training.
+        dataset: whose channels and classes count.
+        predictor: of whole images.
+        batch_size: of a step; less than the recipe's where there are fewer images.
 
     Returns:
         ``step_gflops`` and ``step_pixels``: operations of a step, forward and backward, and pixels
@@ -54,11 +67,11 @@ def of(
     side = recipe.input_size(lost)
     kept = side if predictor.tile is None else predictor.tile - 2 * predictor.margin
     count = partial(costs, settings, dataset, side=side, precision=recipe.precision)
-    step = count(batch_size=recipe.batch_size, train=True)
+    step = count(batch_size=batch_size, train=True)
     piece = count(batch_size=1, train=False)
     counts = {
         "step_gflops": _gigaflops(step),
-        "step_pixels": recipe.batch_size * (side - lost) ** 2,
+        "step_pixels": batch_size * (side - lost) ** 2,
         "gflops_per_megapixel": _gigaflops(piece) / kept**2 * 1e6,
     }
     window = _window(settings, dataset, recipe.precision)
@@ -68,12 +81,11 @@ def of(
 def _window(settings: ModelSettings, dataset: Dataset, precision: Precision) -> float | None:
     """Count 10⁹ operations for the one pixel that a window decides, if there is a window."""
     channels = dataset.in_channels
-    with torch.device("meta"):
-        moved = models.window(settings, channels, len(dataset.classes))
-        if moved is None:
-            return None
-        one = torch.empty(1, channels, moved.window, moved.window)
-        return _gigaflops(roofline.costs(moved, one, precision=precision, train=False))
+    moved = models.window(settings, channels, len(dataset.classes))
+    if moved is None:
+        return None
+    one = torch.empty(1, channels, moved.window, moved.window, device="meta")
+    return _gigaflops(roofline.costs(moved.to("meta"), one, precision=precision, train=False))
 
 
 def _gigaflops(found: Iterable[Cost]) -> float:

@@ -141,6 +141,8 @@ def compare(first: Store, second: Store, tolerance: float | None = None) -> Chan
             )
     kind, metric = one.kind, one.metric
     allowed = TOLERANCE[str(one.plan["measure"])] if tolerance is None else tolerance
+    if kind.scale.logarithmic and allowed >= 1:
+        raise UserError(f"--tolerance {allowed:g}: of a speed it is a share, so below 1")
     ours, theirs = _trials(one), _trials(two)
     both = [key for key in ours if key in theirs]
     done = [key for key in both if ours[key].status == theirs[key].status == DONE]
@@ -248,12 +250,16 @@ def _differing(matched: list[tuple[Record, Record]]) -> dict[str, tuple[str, str
 
 
 def _difference(sample: Sample) -> str:
+    if math.isnan(sample.mean):
+        return "–"
     ends = "" if sample.n < 2 else f" [{sample.low:+.4f}, {sample.high:+.4f}]"
     return f"{sample.mean:+.4f}{ends}"
 
 
 def _ratio(sample: Sample) -> str:
     """Write logarithms of ratios as a ratio."""
+    if math.isnan(sample.mean):
+        return "–"
     mean, low, high = (
         RATIO.written(RATIO.shown(value), 3) for value in (sample.mean, sample.low, sample.high)
     )
@@ -261,6 +267,8 @@ def _ratio(sample: Sample) -> str:
 
 
 def _four_digits(value: float) -> str:
+    if math.isnan(value):
+        return "–"
     decimals = 3 - math.floor(math.log10(value)) if value > 0 else 0
     return f"{value:,.{max(0, decimals)}f}"
 

@@ -21,6 +21,7 @@ REPETITIONS = 5  # of a throughput trial, where its file names no seeds
 MAX_TRIALS = 1_000_000  # of one experiment
 MAX_FILES = 100  # that an experiment extends, counted as often as each is read
 DOTTED_SECTIONS = ("factors", "baseline")  # their keys are dotted settings themselves
+BATCH_METRICS = ("milliseconds", "peak_gigabytes")  # of a whole batch
 DATASET_METRICS = ("v_rand", "v_info")  # that some datasets have and others do not
 
 

@@ -119,6 +119,8 @@ def signed(value: float, decimals: int) -> str:
 
 def factor(value: float, decimals: int) -> str:
     """Write a ratio: with ``decimals`` between 0.1 and 10, and as exactly beyond: ``0.028``."""
+    if math.isnan(value):
+        return "–"
     if not 1 / MOST_FACTOR <= value <= MOST_FACTOR:
         return f"> {MOST_FACTOR:,g}" if value > 1 else f"< {1 / MOST_FACTOR:g}"
     return f"{value:,.{max(0, decimals - math.trunc(math.log10(value)))}f}"

@@ -108,6 +108,12 @@ def _signature(arm: Mapping[str, Any]) -> str:
     return json.dumps(arm, sort_keys=True)
 
 
+def labelled(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the trials of a plan, their labels as reports have them: no two arms share one."""
+    labels = {signature: label for label, (signature, _) in _arms(plan).items()}
+    return [{**trial, "label": labels[_signature(trial["arm"])]} for trial in plan["trials"]]
+
+
 def _arms(plan: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, str]]]:
     """Return label → (signature, settings as text); a label used twice is numbered."""
     arms: dict[str, tuple[str, dict[str, str]]] = {}

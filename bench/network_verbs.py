@@ -66,6 +66,8 @@ def export(
     """Write a trained network as ONNX, and check it in onnxruntime."""
     from bench import export as exporting
 
+    if Path(source).resolve() == output.resolve():
+        raise UserError(f"{output}: is what is to be exported")
     _check_free(output, force=force)
     exporting.check_installed()
     found = _trained(source, results, arm=arm, seed=seed, trial=trial, padding=padding)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from bench import borders, datasets, environment, losses, models, sources
-from bench.config import DATASET_METRICS, Experiment, Levels, explain
+from bench.config import BATCH_METRICS, DATASET_METRICS, Experiment, Levels, explain
 from bench.datasets import Dataset, DatasetSettings, fingerprint
 from bench.errors import UserError
 from bench.records.upkeep import Planned, Stale
@@ -55,6 +55,7 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
         models.check(model)
     _check_metric(experiment, chosen, root)
     _check_weights(chosen, root)
+    _check_splits(experiment, chosen, root)
     provenances = _provenances(experiment.measure, chosen, root)
     made_of: dict[str, Arm] = {}
     for arm, provenance in zip(chosen, provenances, strict=True):
@@ -121,8 +122,15 @@ def planned(experiment: Experiment, trials: Sequence[Trial]) -> list[Planned]:
     """Return what the records of trials have to come from."""
     settings = {id(t.arm): t.arm for t in trials}
     effective = {one: arm.settings.effective(experiment.measure) for one, arm in settings.items()}
+    defaults = {
+        one: {name: getattr(arm.settings, name).defaults() for name in TrialSettings.model_fields}
+        for one, arm in settings.items()
+    }
     return [
-        Planned(t.key, t.arm.levels, t.seed, effective[id(t.arm)], t.provenance) for t in trials
+        Planned(
+            t.key, t.arm.levels, t.seed, effective[id(t.arm)], t.provenance, defaults[id(t.arm)]
+        )
+        for t in trials
     ]
 
 
@@ -220,7 +228,14 @@ def _set(values: dict[str, Any], name: str, level: Any) -> None:
 
 
 def _check_metric(experiment: Experiment, chosen: list[Arm], root: Path) -> None:
-    """Refuse a metric that only other datasets have."""
+    """Refuse a metric that only other datasets have, or that means another thing in each arm."""
+    if experiment.metric in BATCH_METRICS:
+        sizes = sorted({arm.settings.train.batch_size for arm in chosen})
+        if len(sizes) > 1:
+            raise UserError(
+                f"{experiment.name}: metric: {experiment.metric} is of a whole batch, and arms "
+                f"have batches of {', '.join(map(str, sizes))}; images_per_second compares them"
+            )
     if experiment.metric not in DATASET_METRICS:
         return
     for data in dict.fromkeys(arm.settings.data for arm in chosen):
@@ -234,6 +249,20 @@ def _check_weights(chosen: list[Arm], root: Path) -> None:
     weighted = [arm.settings for arm in chosen if losses.takes_weights(arm.settings.train.loss)]
     for data, weights in dict.fromkeys((one.data, one.train.border_weights) for one in weighted):
         borders.check(datasets.load(data, root), weights)
+
+
+def _check_splits(experiment: Experiment, chosen: list[Arm], root: Path) -> None:
+    """Refuse to score a split that the dataset does not have, or to choose an epoch by it."""
+    if experiment.measure != "accuracy":
+        return
+    for data, wanted in dict.fromkeys((arm.settings.data, arm.settings.evaluate) for arm in chosen):
+        known = datasets.load(data, root).splits
+        for name in (wanted.split, *(["val"] if wanted.keep == "best" else [])):
+            if name not in known:
+                raise UserError(
+                    f"{experiment.name}: evaluate: {data.name} has no {name} split here; "
+                    f"it has {', '.join(known)}"
+                )
 
 
 def _provenances(measure: str, chosen: list[Arm], root: Path) -> list[dict[str, str]]:

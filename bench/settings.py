@@ -30,6 +30,12 @@ class Settings(BaseModel):
         """Return key as YAML has it → name of the attribute that holds its value."""
         return {field.alias or name: name for name, field in cls.model_fields.items()}
 
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the settings that have a default, with it, as JSON."""
+        constructed: dict[str, Any] = cls.model_construct().model_dump(mode="json")
+        return constructed
+
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, values: Any) -> Any:

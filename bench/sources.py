@@ -41,7 +41,7 @@ def closure(modules: Iterable[str]) -> set[str]:
 
 @cache
 def _code(module: str) -> tuple[bytes, ...]:
-    """Return the lines of a module without its comments and docstrings, ends of lines trimmed."""
+    """Return the lines of a module without comments, docstrings and empty lines outside strings."""
     source = _source(module)
     lines = source.split(b"\n")
     emptied = set()
@@ -49,7 +49,19 @@ def _code(module: str) -> tuple[bytes, ...]:
         kept = lines[first][:left].rstrip() + lines[last][right:].rstrip()
         lines[first : last + 1] = [kept, *[b""] * (last - first)]
         emptied |= set(range(first + bool(kept), last + 1))
-    return tuple(line for row, line in enumerate(lines) if row not in emptied)
+    quoted = {row for first, last in _texts(source) for row in range(first + 1, last)}
+    return tuple(
+        line
+        for row, line in enumerate(lines)
+        if row not in emptied and (line.strip() or row in quoted)
+    )
+
+
+def _texts(source: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the first and last row of each text that goes over several."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno is not None:
+            yield node.lineno - 1, node.end_lineno - 1
 
 
 def _comments(source: bytes) -> Iterator[tuple[Place, Place]]:

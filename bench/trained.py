@@ -15,6 +15,7 @@ from torch import nn
 from bench import checkpoints, models
 from bench.checkpoints import Weights
 from bench.errors import UserError, nearest
+from bench.loading import labelled
 from bench.models import ModelSettings
 from bench.records import Record, Store
 from unet.model import Padding, UNet, nearest_valid_sizes
@@ -98,7 +99,7 @@ def of_trial(
 def _chosen(store: Store, *, arm: str | None, seed: int | None, key: str | None) -> dict[str, Any]:
     """Return the one planned trial that is meant."""
     name = store.folder.name
-    left: list[dict[str, Any]] = (store.read_plan() or {"trials": []})["trials"]
+    left = labelled(store.read_plan() or {"trials": []})
     for what, wanted, of in (("label", arm, "arm"), ("seed", seed, "seed")):
         if wanted is None:
             continue

@@ -13,8 +13,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.frame import Results
+from bench.loading import load
+from bench.records import Store
+from bench.report import markdown
+from bench.report.answers import answer
+
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+# Experiments whose records lie in results/, in the order in which the README tells of them.
+FINDINGS = ("isbi2012_small", "cells_ablation", "cells_windows", "throughput")
 
 # Test of tests/benchmarks → what it races, as a reader would say it.
 RACES = {
@@ -74,7 +83,23 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = {"microbenchmarks": microbenchmarks}
+def findings() -> str:
+    """Return question and answer of experiments that were run, and where their reports lie."""
+    return "\n".join(_finding(load(Store(ROOT / "results" / name))) for name in FINDINGS) + "\n"
+
+
+def _finding(results: Results) -> str:
+    runs, name = len(results.done), results.store.folder.name
+    made = f"[{runs} runs](results/{name}/report/report.md)"
+    newest = max(record.started[:10] for record in results.records.values())
+    answers = " ".join(markdown.escape(sentence) for sentence in answer(results))
+    return f"- **{results.plan['question']}** {answers} ({made} on a CPU, {newest})"
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "findings": findings,
+    "microbenchmarks": microbenchmarks,
+}
 
 
 if __name__ == "__main__":

@@ -30,16 +30,17 @@ from bench.frame import DONE, Results, spoken
 def curves(results: Results) -> Figure | None:
     """Draw score and training loss over the epochs: seeds thin and as a band, their mean thick."""
     history, metric = results.history, results.metric
-    if history.empty or metric not in history:
+    if history.empty:
         return None
+    shown = [name for name in (metric, "train_loss") if name in history]
     labels = list(results.arms)[:MOST_ARMS]
     count = math.ceil(len(labels) / len(HUES))
     size = math.ceil(len(labels) / count)  # at most as many arms in a row as there are hues
     chunks = [labels[i : i + size] for i in range(0, len(labels), size)]
     figure = Figure(figsize=(WIDTH, 2.7 * len(chunks) + 0.3), layout="constrained")
-    grid = figure.subplots(len(chunks), 2, squeeze=False, sharex=True, sharey="col")
+    grid = figure.subplots(len(chunks), len(shown), squeeze=False, sharex=True, sharey="col")
     styles = arm_styles(results.arms)
-    for column, value in zip(grid.T, (metric, "train_loss"), strict=True):
+    for column, value in zip(grid.T, shown, strict=True):
         samples = history[history["arm"].isin(labels)].dropna(subset=value)
         arms = dict(iter(samples.groupby("arm", sort=False)))
         means = _means(samples, value)
@@ -52,7 +53,7 @@ def curves(results: Results) -> Figure | None:
         column[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         column[-1].set_xlabel("epoch")
         _limit(column[0], samples[samples["status"] == DONE][value])
-    for axes, chunk in zip(grid[:, 1], chunks, strict=True):
+    for axes, chunk in zip(grid[:, -1], chunks, strict=True):
         axes.legend(
             handles=[handle(label, styles[label], line=True) for label in chunk],
             loc="upper left",
@@ -71,10 +72,9 @@ def curves(results: Results) -> Figure | None:
 
 
 def _split(results: Results) -> str:
-    """Return `` on val`` where that is what every trial was evaluated on between epochs."""
-    settings = [record.settings.get("evaluate", {}) for record in results.records.values()]
-    splits = {"val" if own.get("keep") == "best" else own.get("split") for own in settings}
-    return f" on {splits.pop()}" if len(splits) == 1 and None not in splits else ""
+    """Return `` on val`` where that is what every trial was scored on between epochs."""
+    splits = {record.result.get("watched_split") for record in results.records.values()} - {None}
+    return f" on {splits.pop()}" if len(splits) == 1 else ""
 
 
 def _means(samples: pd.DataFrame, value: str) -> pd.DataFrame:

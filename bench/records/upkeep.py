@@ -31,13 +31,17 @@ _WAIT = 0.2  # seconds until another try to have it
 
 @dataclass(frozen=True)
 class Planned:
-    """A trial as the plan has it: which one, and what its record has to come from."""
+    """A trial as the plan has it: which one, and what its record has to come from.
+
+    ``defaults`` are of its settings, by section.
+    """
 
     key: str
     arm: Mapping[str, Any]
     seed: int
     settings: Mapping[str, Any]
     provenance: Mapping[str, str]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,16 +119,24 @@ def _which(arm: Mapping[str, Any], seed: int) -> tuple[str, int]:
 
 
 def _differences(trial: Planned, record: Record) -> tuple[str, ...]:
-    """Name what differs. A setting that only one of two versions knows is no other setting."""
-    settings = ["settings"] if _contradict(trial.settings, record.settings) else []
+    """Name what differs.
+
+    A setting that the record's version did not know is no other one if it has its default now.
+    """
+    contradict = _contradict(trial.settings, record.settings, trial.defaults)
+    settings = ["settings"] if contradict else []
     ours, theirs = trial.provenance, record.provenance
     return (*settings, *(name for name in ours if theirs.get(name) != ours[name]))
 
 
-def _contradict(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return any(_contradict(one[name], other[name]) for name in one.keys() & other.keys())
-    return json.dumps(one) != json.dumps(other)
+def _contradict(ours: Any, theirs: Any, defaults: Any) -> bool:
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        return json.dumps(ours) != json.dumps(theirs)
+    known = defaults if isinstance(defaults, Mapping) else {}
+    return any(
+        _contradict(value, theirs.get(name, known.get(name, value)), known.get(name))
+        for name, value in ours.items()
+    )
 
 
 def _newest(store: Store, found: Iterable[Stale]) -> dict[str, Stale]:

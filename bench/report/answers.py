@@ -47,8 +47,8 @@ def reading_effects(results: Results) -> str:
     if found.delta is not None:
         said.append(
             f"{scale.noun.capitalize()}s within {words.margin(found)} were declared beforehand "
-            "not to matter: a comparison is equivalent where two one-sided tests exclude larger "
-            "ones."
+            "not to matter: a comparison is equivalent where two one-sided tests exclude any "
+            "beyond."
         )
     elif any(one.testable and one.verdict == INCONCLUSIVE for one in found.comparisons):
         said.append("Inconclusive does not mean that there is no difference.")
@@ -112,7 +112,7 @@ def _alone(results: Results, found: Effects) -> Iterator[str]:
         if sample.n and len(found.arms) == 1:
             interval = f" (95 % interval {number(sample.low)} to {number(sample.high)})"
             yield (
-                f"{label} reaches a {spoken(results.metric)} of {number(sample.mean)}"
+                f"{label}: {spoken(results.metric)} is {number(sample.mean)}"
                 + (interval if sample.n > 1 else "")
                 + f" with {counted(sample.n, results.kind.replicate)}."
             )

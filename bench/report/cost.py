@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import pandas as pd
+
 from bench.frame import Results, spoken
 from bench.report.cells import Table, seconds, table, whole
 
@@ -64,7 +66,7 @@ def arithmetic_table(results: Results) -> Table:
 
 def _rounded(value: float) -> str:
     """Return an amount with three digits, or all before the point."""
-    if math.isnan(value):
+    if pd.isna(value):
         return "–"
     digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
     return f"{value:,.{digits}f}"

@@ -228,7 +228,10 @@ def _different_classes(results: Results) -> Iterator[str]:
 def _mixed(results: Results) -> Iterator[str]:
     """Tell of digests and devices that differ; arms may differ in their data on purpose."""
     for what, values in (
-        ("code", {record.provenance.get("code") for record in results.records.values()}),
+        (
+            "versions of the code",
+            {record.provenance.get("code") for record in results.records.values()},
+        ),
         ("devices", {record.environment.get("device_name") for record in results.records.values()}),
     ):
         if len(values) > 1:

@@ -156,6 +156,11 @@ def test_counts_say_what_was_done(tmp_path):
     assert found.result["memory"] is None  # on a CPU
 
 
+def test_a_batch_of_all_images_is_as_large_as_there_are_images(tmp_path):
+    _, found, _ = measure(tmp_path, train={"batch_size": 9})
+    assert found.result["counts"]["step_pixels"] == 4 * 32 * 32
+
+
 def test_the_test_images_are_not_looked_at_during_training(tmp_path):
     _, found, _ = measure(tmp_path, evaluate={"split": "test", "keep": "best"})
     assert found.result["watched_split"] == "val"

@@ -17,7 +17,7 @@ def count(model, train):
     predictor = predict.predictor(
         settings, recipe, device=torch.device("cpu"), precision=recipe.precision
     )
-    return arithmetic.of(settings, recipe, GREY, predictor)
+    return arithmetic.of(settings, recipe, GREY, predictor, batch_size=recipe.batch_size)
 
 
 def net(sizes, base):
@@ -78,3 +78,18 @@ def test_a_window_moved_over_every_pixel_is_counted_too():
     assert found["window_gflops_per_megapixel"] == pytest.approx(2 * window / 1e3)
     assert found["window_gflops_per_megapixel"] > found["gflops_per_megapixel"]
     assert "window_gflops_per_megapixel" not in count({"base_channels": 2}, recipe)
+
+
+def test_networks_that_compute_while_they_are_built_are_counted():
+    found = count({"name": "smp_unet", "encoder": "mit_b0"}, {"crop_size": 64})
+    assert found["step_gflops"] > 0
+
+
+def test_pretrained_weights_are_not_fetched_to_count(monkeypatch):
+    built = []
+    real = arithmetic.models.build
+    monkeypatch.setattr(
+        arithmetic.models, "build", lambda *a: built.append(a[0].encoder_weights) or real(*a)
+    )
+    count({"name": "smp_unet", "encoder": "resnet18", "encoder_weights": "imagenet"}, {})
+    assert built == [None, None]

@@ -81,6 +81,12 @@ def test_speeds_are_compared_as_ratios(two, monkeypatch):
     assert [math.exp(arm.change.mean) for arm in changes.arms] == pytest.approx([0.9, 0.9])
     assert len(changes.complaints) == 2
     assert compare.compare(first, second, 0.11).complaints == []
+    with pytest.raises(UserError, match="--tolerance 1: of a speed it is a share"):
+        compare.compare(first, second, 1)
+    for key in sorted(second.keys()):
+        second.commit(dataclasses.replace(second.read(key), status="failed", reason="x"), {})
+    for arm in compare.compare(first, second).arms:
+        assert set(arm.cells(relative=True)) == {"–"}
 
 
 def plan(store):

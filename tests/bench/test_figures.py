@@ -1,5 +1,6 @@
 """What the figures show, read back from the figures; and that they can be read."""
 
+import dataclasses
 import itertools
 
 import matplotlib
@@ -251,6 +252,23 @@ def test_curves_are_the_stored_history(make_store):
         crosses = [line for line in column.get_lines() if line.get_marker() == "x"]
         ends = [(x, y) for line in crosses for x, y in zip(*line.get_data(), strict=True)]
         assert ends == [(3, read(history["k0001s1"][-1]))]
+
+
+def test_without_scores_between_epochs_the_loss_is_drawn_alone(make_store):
+    store = make_store(seeds=(0,))
+    for key in sorted(store.keys()):
+        history = [{**row, "metrics": {}} for row in store.details(key)["history"]]
+        store.commit(store.read(key), {"history": history})
+    assert [axes.get_ylabel() for axes in draw("curves", store).axes] == ["train loss"]
+
+
+def test_curves_are_of_the_split_that_was_watched(make_store):
+    store = make_store(seeds=(0,))
+    for key in sorted(store.keys()):
+        record, details = store.read(key), store.details(key)
+        seen = {"split": "test", "watched_split": "val"}
+        store.commit(dataclasses.replace(record, result={**record.result, **seen}), details)
+    assert draw("curves", store).axes[0].get_ylabel() == "mean IoU on val"
 
 
 def test_a_loss_that_explodes_does_not_flatten_the_others(make_store):

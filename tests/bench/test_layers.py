@@ -145,6 +145,7 @@ class A:
         ("    # Why so.\n", "    # Why so,\n    # and not otherwise: ä.\n", True),
         ("At length.", "At length.\n\n    And more.", True),
         ('    """A class."""\n', '    """Another."""  # or so\n', True),
+        ("SHARP =", "# Sharp.\n\n\nSHARP =", True),
         ("# no comment", "# comment", False),
         ("    # of a text", "    # of a poem", False),
         ('"""text\n\n', '"""text\n', False),

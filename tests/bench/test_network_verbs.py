@@ -138,6 +138,7 @@ MISTAKES = {
         ["export", "family.pth", "--output", "small.yaml"],
         "small.yaml: is there already",
     ),
+    "itself": (["export", "family.pth", "--output", "family.pth", "--force"], "is what is to"),
     "no source": (["export", "famly.pth"], "famly.pth: no file, and no experiment in results"),
     "a file's arm": (["export", "family.pth", "--arm", "ce"], "family.pth is a file; --arm,"),
     "padding": (["export", "family.pth", "--padding", "full"], "'--padding'"),

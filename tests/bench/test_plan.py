@@ -142,6 +142,22 @@ def test_a_metric_that_the_dataset_lacks_is_refused(tmp_path, made_up_data):
     assert plan.plan(membranes, made_up_data)
 
 
+def test_times_of_batches_of_several_sizes_are_not_compared(tmp_path):
+    timed = {"measure": "throughput", "metric": "milliseconds"}
+    with pytest.raises(UserError, match="milliseconds is of a whole batch, and arms have batches"):
+        plan.plan(experiment(factors={"train.batch_size": [1, 4]}, baseline={}, **timed), tmp_path)
+    assert plan.plan(experiment(**timed), tmp_path)
+
+
+def test_a_split_that_the_dataset_lacks_is_refused(tmp_path, made_up_data):
+    data = {"name": "msrc_v2", "training": "train+val"}
+    with pytest.raises(UserError, match="small: evaluate: msrc_v2 has no val split here"):
+        plan.plan(experiment(data=data), made_up_data)
+    with pytest.raises(UserError, match="no val split"):
+        plan.plan(experiment(data=data, evaluate={"split": "test", "keep": "best"}), made_up_data)
+    assert plan.plan(experiment(data=data, evaluate={"split": "test"}), made_up_data)
+
+
 def test_an_exclusion_that_matches_nothing_is_a_mistake():
     described = experiment(
         design="one_at_a_time", exclude=[{"train.loss": "dice", "model.upsampling": "transposed"}]

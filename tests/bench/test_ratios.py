@@ -178,6 +178,7 @@ def test_what_is_not_positive_is_no_speed(results):
         (1.0, 3, "1.000"),
         (5000.0, 2, "> 1,000"),
         (1e-4, 2, "< 0.001"),
+        (math.nan, 2, "–"),
     ],
 )
 def test_ratios_as_text(value, decimals, text):

@@ -1,6 +1,7 @@
 """The report as a reader gets it: what it says, that names stay text, the same bytes each time."""
 
 import csv
+import dataclasses
 import html
 import re
 import subprocess
@@ -309,7 +310,7 @@ def test_mixed_code_is_said_first(make_store):
     changed = {**vars(first), "provenance": {**first.provenance, "code": "ffffff"}}
     store.commit(type(first)(**changed), {})
     text = render(store)
-    assert "measured with 2 different code" in text[: text.index("## By arm")]
+    assert "measured with 2 different versions of the code" in text[: text.index("## By arm")]
     assert "a1b2c3 (1 of 2 trials)" in text
 
 
@@ -383,3 +384,16 @@ def test_reports_need_no_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_arms_of_which_the_arithmetic_is_not_known_are_in_its_table(make_store):
+    store = make_store(seeds=(0,))
+    known = {"step_gflops": 1.5, "step_pixels": 4096, "gflops_per_megapixel": 1234.4}
+    record = store.read("k0000s0")
+    result = {**record.result, "counts": {**record.result["counts"], **known}}
+    store.commit(dataclasses.replace(record, result=result), store.details("k0000s0"))
+    report.write(store, ["html", "md"])
+    text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
+    rows = text[text.index("## What the networks compute") :].split("\n| ")[3:]
+    assert "| 1.50 | 4,096 | 1,234 |" in rows[0]
+    assert "| – | – | – |" in rows[1]

@@ -100,6 +100,19 @@ def test_files_put_aside_never_replace_each_other(store, commit):
     assert sorted(names) == ["a1.json", "a1.json.2", "a1.json.3"]
 
 
+@pytest.mark.parametrize(
+    ("training", "differs"), [("train", ()), ("train+val", ("settings",)), (None, ())]
+)
+def test_a_setting_that_is_new_counts_unless_it_has_its_default(store, commit, training, differs):
+    known = {"train": {"loss": "ce"}, "data": {} if training is None else {"training": training}}
+    now = dataclasses.replace(
+        PLAN[0], settings=known, defaults={"data": {"training": "train"}, "train": {"loss": "x"}}
+    )
+    commit(planned("old", code="another"), settings={"train": {"loss": "ce"}, "data": {}})
+    (found,) = upkeep.review(store, [now]).archived
+    assert found.differs == (*differs, "code")
+
+
 @pytest.mark.parametrize("kind", ["code", "data", "versions"])
 def test_records_of_other_versions_are_archived_and_come_back(store, commit, kind):
     old = [planned(f"old{i}", seed=i, **{kind: "another"}) for i in range(2)]
