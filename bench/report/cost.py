@@ -64,7 +64,7 @@ def arithmetic_table(results: Results) -> Table:
     return table(["arm", "parameters", *known.values()], rows)
 
 
-def _rounded(value: float) -> str:
+def _rounded(value: Any) -> str:
     """Return an amount with three digits, or all before the point."""
     if pd.isna(value):
         return "–"
