@@ -29,10 +29,12 @@ from bench.frame import DONE, Results, spoken
 @styled
 def curves(results: Results) -> Figure | None:
     """Draw score and training loss over the epochs: seeds thin and as a band, their mean thick."""
-    history, metric = results.history, results.metric
+    history = results.history
     if history.empty:
         return None
-    shown = [name for name in (metric, "train_loss") if name in history]
+    # Scores that a dataset has beside are not taken between epochs: mean IoU stands for them.
+    known = [name for name in (results.metric, "mean_iou") if name in history]
+    shown = [*known[:1], "train_loss"]
     labels = list(results.arms)[:MOST_ARMS]
     count = math.ceil(len(labels) / len(HUES))
     size = math.ceil(len(labels) / count)  # at most as many arms in a row as there are hues
@@ -49,7 +51,7 @@ def curves(results: Results) -> Figure | None:
             for label in chunk:
                 if label in arms:
                     _curve(axes, arms[label], means, value, styles[label])
-            axes.set_ylabel(spoken(value) + (_split(results) if value == metric else ""))
+            axes.set_ylabel(spoken(value) + (_split(results) if value != "train_loss" else ""))
         column[0].xaxis.set_major_locator(MaxNLocator(integer=True))
         column[-1].set_xlabel("epoch")
         _limit(column[0], samples[samples["status"] == DONE][value])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,12 +25,14 @@ class Section:
 
     Attributes:
         arms: their labels.
+        title: names them, and the seeds if not all were evaluated on these pixels.
         sentences: what a reader has to know before the table.
         flags: a sentence for each convention that misleads here.
         table: the scores of canaries and arms.
     """
 
     arms: tuple[str, ...]
+    title: str
     sentences: tuple[str, ...]
     flags: tuple[str, ...]
     table: Table
@@ -44,6 +46,7 @@ class _Trials:
     training_pixels: tuple[int, ...]
     first: Evidence
     scores: dict[str, list[dict[str, float]]]
+    seeds: set[int]
 
 
 @lru_cache(maxsize=1)  # every format asks for it
@@ -53,7 +56,14 @@ def sections(results: Results) -> tuple[Section, ...]:
     Made from the counts of each finished trial that has the soft sums and the number of
     training pixels too.
     """
-    return tuple(_section(results, group) for group in _groups(results))
+    found = [_section(results, group) for group in _groups(results)]
+    # Where seeds hold out different images, how to read an audit is said once.
+    return tuple(
+        replace(one, sentences=one.sentences[:1])
+        if any(one.arms == earlier.arms for earlier in found[:i])
+        else one
+        for i, one in enumerate(found)
+    )
 
 
 def definitions() -> Table:
@@ -67,14 +77,15 @@ def definitions() -> Table:
 
 def _groups(results: Results) -> list[_Trials]:
     groups: dict[Any, _Trials] = {}
-    for arm, key in results.done[["arm", "key"]].to_numpy():
+    for arm, key, seed in results.done[["arm", "key", "seed"]].to_numpy():
         counts = results.counts.get(key)
         if counts is None or counts.soft is None or counts.train_pixels is None:
             continue
         evidence = counts.evidence()
         classes = tuple(results.records[key].result["classes"])
         same = classes, counts.train_pixels, evidence.names, evidence.truth.tobytes()
-        group = groups.setdefault(same, _Trials(classes, counts.train_pixels, evidence, {}))
+        group = groups.setdefault(same, _Trials(classes, counts.train_pixels, evidence, {}, set()))
+        group.seeds.add(int(seed))
         group.scores.setdefault(arm, []).append(audit.column(evidence))
     return list(groups.values())
 
@@ -99,7 +110,12 @@ def _section(results: Results, trials: _Trials) -> Section:
     # Arms in the order of the plan, whichever was measured first.
     ordered = [arm for arm in results.arms if arm in arms]
     table = _table(pd.concat([canaries, arms[ordered]], axis=1))
-    return Section(tuple(ordered), sentences, flags, table)
+    title, noun = f"Audit of {', '.join(ordered)}", results.kind.replicate
+    if trials.seeds != set(results.done["seed"]):
+        title += (
+            f", {noun}{'s' * (len(trials.seeds) > 1)} {', '.join(map(str, sorted(trials.seeds)))}"
+        )
+    return Section(tuple(ordered), title, sentences, flags, table)
 
 
 def _about_canaries(frequent: str) -> Iterator[str]:

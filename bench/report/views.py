@@ -40,12 +40,14 @@ __all__ = [
 
 
 # Scores that stand beside the metric, where trials have them.
-FURTHER = ("mean_iou", "pixel_accuracy", "mean_class_accuracy", "v_rand", "v_info")
+FURTHER = ("mean_iou", "pixel_accuracy", "mean_class_accuracy", "v_rand", "v_info", "pixel_error")
 
 
 def arm_table(results: Results) -> Table:
     """Return the main table: a row for each arm."""
     extra = [name for name in FURTHER if name in results.scores and name != results.metric]
+    if "pixel_error" in extra:  # with two classes the others say no more
+        extra = [name for name in extra if not name.endswith("_accuracy")]
     rows = []
     for row in _rows(tables.arms(results)):
         rows.append(
