@@ -9,6 +9,7 @@ import torch
 
 from bench import export, models, trained
 from bench.errors import UserError
+from bench.loading import labelled
 from bench.models import ModelSettings
 from bench.records import Record, Store
 from unet import UNet
@@ -44,8 +45,9 @@ def stored(folder, settings, *, channels=3, checkpoint=True, status="done", meas
     )
     # fmt: on
     store.commit(record, {})
-    trials = [{"key": "k1", "label": "dice", "seed": 4}, {"key": "k2", "label": "ce", "seed": 4}]
-    store.write_plan({"name": "e", "trials": [*trials, {"key": "k3", "label": "ce", "seed": 5}]})
+    planned = (("k1", "dice", 4), ("k2", "ce", 4), ("k3", "ce", 5))
+    trials = [{"key": k, "label": a, "arm": {"train.loss": a}, "seed": s} for k, a, s in planned]
+    store.write_plan({"name": "e", "trials": trials})
     return store, model
 
 
@@ -288,3 +290,9 @@ def test_weights_of_another_network_are_named(tmp_path):
     store.commit(record, {})
     with pytest.raises(UserError, match=r"blobs/\w+.safetensors: .* has the shape"):
         trained.of_trial(store, key="k1")
+
+
+def test_arms_of_one_label_have_the_names_of_reports():
+    rates = ((1e-2, "poly"), (1e-3, "poly"))
+    plan = {"trials": [{"arm": {"r": r}, "label": label, "seed": 0} for r, label in rates]}
+    assert [trial["label"] for trial in labelled(plan)] == ["poly", "poly (2)"]
