@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-spec = importlib.util.spec_from_file_location("numbers_of_the_readme", ROOT / "docs" / "numbers.py")
+spec = importlib.util.spec_from_file_location(
+    "numbers_of_the_readme", ROOT / "docs" / "readme_numbers.py"
+)
 numbers = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(numbers)
 

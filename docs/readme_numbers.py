@@ -1,4 +1,4 @@
-"""Write the numbers of the README from what is stored: ``python docs/numbers.py``.
+"""Write the numbers of the README from what is stored: ``python docs/readme_numbers.py``.
 
 A block of the README begins with ``<!-- numbers: NAME -->`` and ends with ``<!-- end -->``;
 what stands between is made by the function of that name below, from files under ``results/``.
@@ -90,7 +90,8 @@ def findings() -> str:
 
 def _finding(results: Results) -> str:
     runs, name = len(results.done), results.store.folder.name
-    made = f"[{runs} runs](results/{name}/report/report.md)"
+    data = " and ".join(sorted({r.settings["data"]["name"] for r in results.records.values()}))
+    made = f"[{runs} runs](results/{name}/report/report.md) of `{data}`"
     newest = max(record.started[:10] for record in results.records.values())
     answers = " ".join(markdown.escape(sentence) for sentence in answer(results))
     return f"- **{results.plan['question']}** {answers} ({made} on a CPU, {newest})"
