@@ -190,7 +190,10 @@ def _arm(experiment: Experiment, own: Levels, applied: Levels) -> Arm:
     values = experiment.base().model_dump()
     for name, level in applied.items():
         _set(values, name, level)
-    label = " · ".join(_level_label(name, level) for name, level in own.items()) or experiment.name
+    start, named = baseline(experiment), own
+    if experiment.design == "one_at_a_time" and own.keys() == start.keys() and own != start:
+        named = {name: level for name, level in own.items() if level != start[name]}
+    label = " · ".join(itertools.starmap(_level_label, named.items())) or experiment.name
     try:
         return Arm(label, own, TrialSettings.model_validate(values))
     except ValidationError as error:

@@ -33,7 +33,8 @@ def curves(results: Results) -> Figure | None:
     if history.empty:
         return None
     # Scores that a dataset has beside are not taken between epochs: mean IoU stands for them.
-    known = [name for name in (results.metric, "mean_iou") if name in history]
+    scored = (name for name in (results.metric, "mean_iou") if name in history)
+    known = [name for name in scored if history.dropna(subset=name)["epoch"].nunique() > 1]
     shown = [*known[:1], "train_loss"]
     labels = list(results.arms)[:MOST_ARMS]
     count = math.ceil(len(labels) / len(HUES))

@@ -126,7 +126,7 @@ def _limits(found: Effects, shown: Sequence[Comparison]) -> tuple[float, float]:
 def _words(found: Effects, one: Comparison, replicate: str) -> str:
     """Return the verdict, and what would decide where nothing is decided."""
     needed = words.seeds_needed(one)
-    more = f"; {needed} {replicate}s would decide".replace("> ", "more than ") if needed else ""
+    more = f"; {needed} {replicate}s would decide" if needed else ""
     return f"{words.verdict(found, one)}{more}"
 
 

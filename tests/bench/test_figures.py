@@ -262,6 +262,15 @@ def test_without_scores_between_epochs_the_loss_is_drawn_alone(make_store):
     assert [axes.get_ylabel() for axes in draw("curves", store).axes] == ["train loss"]
 
 
+def test_one_point_is_no_curve(make_store):
+    store = make_store(seeds=(0,))
+    for key in sorted(store.keys()):
+        *first, last = store.details(key)["history"]
+        history = [*({**row, "metrics": {}} for row in first), last]
+        store.commit(store.read(key), {"history": history})
+    assert [axes.get_ylabel() for axes in draw("curves", store).axes] == ["train loss"]
+
+
 def test_curves_are_of_the_split_that_was_watched(make_store):
     store = make_store(seeds=(0,))
     for key in sorted(store.keys()):
