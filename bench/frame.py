@@ -137,8 +137,9 @@ def text(value: Any) -> str:
 
 def spoken(name: str) -> str:
     """Return the name of a column as it is said: ``mean_iou`` as mean IoU, ``v_rand`` as V_rand."""
-    words = name.removeprefix("v_").replace("iou", "IoU").split("_")
-    return ("V_" if name.startswith("v_") else "") + " ".join(words)
+    words = name.removeprefix("v_").split("_")
+    said = " ".join("IoU" if word == "iou" else word for word in words)
+    return f"V_{said}" if name.startswith("v_") else said
 
 
 def typed(rows: list[Row], columns: Iterable[str] = ()) -> pd.DataFrame:

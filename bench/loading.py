@@ -29,11 +29,9 @@ def load(store: Store) -> Results:
         raise UserError(f"{store.folder}: holds no experiment (there is no plan.json)")
     stored, keys = store.keys(), {trial["key"] for trial in plan["trials"]}
     records, damaged = store.intact(keys)
-    arms = _arms(plan)
-    labels = {signature: label for label, (signature, _) in arms.items()}
     heads: list[Row] = [
-        {"key": trial["key"], "arm": labels[_signature(trial["arm"])], "seed": trial["seed"]}
-        for trial in plan["trials"]
+        {"key": trial["key"], "arm": trial["label"], "seed": trial["seed"]}
+        for trial in labelled(plan)
     ]
     damaged += _without_damaged_pictures(store, heads, records)
     measured = [(head, records[head["key"]]) for head in heads if head["key"] in records]
@@ -55,7 +53,7 @@ def load(store: Store) -> Results:
     return Results(
         store=store,
         plan=plan,
-        arms={label: arm for label, (_, arm) in arms.items()},
+        arms={label: arm for label, (_, arm) in _arms(plan).items()},
         records=records,
         trials=typed(trials, (*_TRIAL, plan["metric"])),
         classes=typed(classes, _CLASS),

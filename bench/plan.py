@@ -97,13 +97,13 @@ def arms(experiment: Experiment) -> list[Arm]:
         if not any(_matches(levels, row) for levels in designed):
             raise UserError(f"{experiment.name}: exclude {_brief(row)} matches no arm")
     kept = [e for e in designed if not any(_matches(e, row) for row in experiment.exclude)]
-    if baseline(experiment) not in kept:
-        raise UserError(
-            f"{experiment.name}: the baseline {_brief(baseline(experiment))} is excluded"
-        )
-    chosen = [(levels, levels) for levels in kept]
-    chosen += [(row, {**baseline(experiment), **row}) for row in experiment.include]
-    return [_arm(experiment, own, applied) for own, applied in chosen]
+    start = baseline(experiment)
+    if start not in kept:
+        raise UserError(f"{experiment.name}: the baseline {_brief(start)} is excluded")
+    named = [_named(experiment, levels, start) for levels in kept]
+    chosen = list(zip(named, kept, kept, strict=True))
+    chosen += [(row, row, {**start, **row}) for row in experiment.include]
+    return [_arm(experiment, *one) for one in chosen]
 
 
 def baseline(experiment: Experiment) -> Levels:
@@ -122,15 +122,21 @@ def planned(experiment: Experiment, trials: Sequence[Trial]) -> list[Planned]:
     """Return what the records of trials have to come from."""
     settings = {id(t.arm): t.arm for t in trials}
     effective = {one: arm.settings.effective(experiment.measure) for one, arm in settings.items()}
+    examples = {type(arm.settings.data): arm.settings for arm in settings.values()}
     defaults = {
-        one: {name: getattr(arm.settings, name).defaults() for name in TrialSettings.model_fields}
-        for one, arm in settings.items()
+        data: {section: getattr(one, section).defaults() for section in TrialSettings.model_fields}
+        for data, one in examples.items()
     }
     return [
         Planned(
-            t.key, t.arm.levels, t.seed, effective[id(t.arm)], t.provenance, defaults[id(t.arm)]
+            key=trial.key,
+            arm=trial.arm.levels,
+            seed=trial.seed,
+            settings=effective[id(trial.arm)],
+            provenance=trial.provenance,
+            defaults=defaults[type(trial.arm.settings.data)],
         )
-        for t in trials
+        for trial in trials
     ]
 
 
@@ -186,13 +192,17 @@ def _designed(experiment: Experiment) -> Iterator[Levels]:
         yield from ({**start, name: level} for level in levels if level != start[name])
 
 
-def _arm(experiment: Experiment, own: Levels, applied: Levels) -> Arm:
+def _named(experiment: Experiment, levels: Levels, start: Levels) -> Levels:
+    """Return the levels that an arm of the design is named by: of one factor, or of all."""
+    if experiment.design == "full_factorial" or levels == start:
+        return levels
+    return {name: level for name, level in levels.items() if level != start[name]}
+
+
+def _arm(experiment: Experiment, named: Levels, own: Levels, applied: Levels) -> Arm:
     values = experiment.base().model_dump()
     for name, level in applied.items():
         _set(values, name, level)
-    start, named = baseline(experiment), own
-    if experiment.design == "one_at_a_time" and own.keys() == start.keys() and own != start:
-        named = {name: level for name, level in own.items() if level != start[name]}
     label = " · ".join(itertools.starmap(_level_label, named.items())) or experiment.name
     try:
         return Arm(label, own, TrialSettings.model_validate(values))

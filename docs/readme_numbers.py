@@ -93,8 +93,10 @@ def _finding(results: Results) -> str:
     data = " and ".join(sorted({r.settings["data"]["name"] for r in results.records.values()}))
     made = f"[{runs} runs](results/{name}/report/report.md) of `{data}`"
     newest = max(record.started[:10] for record in results.records.values())
+    devices = {record.environment["device_name"] for record in results.records.values()}
     answers = " ".join(markdown.escape(sentence) for sentence in answer(results))
-    return f"- **{results.plan['question']}** {answers} ({made} on a CPU, {newest})"
+    where = " and ".join(sorted(devices))
+    return f"- **{results.plan['question']}** {answers} ({made} on {where}, {newest})"
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {

@@ -46,7 +46,7 @@ FURTHER = ("mean_iou", "pixel_accuracy", "mean_class_accuracy", "v_rand", "v_inf
 def arm_table(results: Results) -> Table:
     """Return the main table: a row for each arm."""
     extra = [name for name in FURTHER if name in results.scores and name != results.metric]
-    if "pixel_error" in extra:  # with two classes the others say no more
+    if "pixel_error" in extra:  # what membranes are judged by; arms.csv has the rest
         extra = [name for name in extra if not name.endswith("_accuracy")]
     rows = []
     for row in _rows(tables.arms(results)):
