@@ -19,17 +19,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench import data_verbs, network_verbs
+from bench.cli import data, networks
+from bench.cli.terminal import Data, Results, Set, complain, data_root, out, say, warn, write
 from bench.errors import UserError
-from bench.records import Store, Unwritable, left, upkeep
-from bench.terminal import Data, Results, Set, complain, data_root, out, say, warn, write
+from bench.store import reconcile
+from bench.store.files import Unwritable
+from bench.store.folder import Store
+from bench.store.records import pending
 
 if TYPE_CHECKING:
     import torch
 
-    from bench.compare import Changes
-    from bench.plan import Trial
-    from bench.records.upkeep import Review, Stale
+    from bench.analysis.compare import Changes
+    from bench.experiment.plan import Trial
+    from bench.store.reconcile import Review, Stale
 
 app = typer.Typer(
     help="U-Net ablations: run an experiment, report on it, look after its data.",
@@ -38,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(data_verbs.app, name="data")
+app.add_typer(data.app, name="data")
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Experiments; all if none is named.")
@@ -76,8 +79,9 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> int:
     """Measure every trial of an experiment that is not stored yet."""
-    from bench import config, environment, executors, plan, progress, runner, stopping
-    from bench.resume import Interrupted
+    from bench.execution import executors, progress, runner, signals
+    from bench.experiment import config, environment, plan
+    from bench.training.checkpointing import Interrupted
 
     described = config.load(experiment, settings or [])
     where = environment.find_device(device)
@@ -91,14 +95,14 @@ def run(
         _show_plan(described.measure, trials, store, root, device=where)
         return 0
     store.check_writable()
-    found = upkeep.review(store, plan.planned(described, trials), accept_stale=accept_stale)
+    found = reconcile.review(store, plan.planned(described, trials), accept_stale=accept_stale)
     _tell(found)
     accepted = {key: stale.record.key for key, stale in found.accepted.items()}
     store.write_plan(plan.describe(described, trials, _command(), found.accepted))
     if workers is None:
         workers = min(8, max(0, (os.cpu_count() or 1) - 1)) if where.type == "cuda" else 0
     try:
-        with stopping.on_signals(warn) as stop:
+        with signals.on_signals(warn) as stop:
             outcome = runner.run(
                 described,
                 trials,
@@ -140,7 +144,7 @@ def status(
         for line in damaged:
             warn(line)
         done = sum(record.status == "done" for record in held.values())
-        counts = (len(trials), done, len(held) - done, len(left(held, keys)))
+        counts = (len(trials), done, len(held) - done, len(pending(held, keys)))
         table.add_row(store.folder.name, *map(str, counts))
     out.print(table)
     return 0
@@ -161,7 +165,7 @@ def report(
     # Numpy's threads have nothing to share in products as small as a report's, and wait for each
     # other by spinning; beside other work a report took several times as long for it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from bench import report as reports
+    from bench.report import write as reports
 
     stores = _stores(results, names)
     wanted = [name.strip() for name in formats.split(",")]
@@ -183,7 +187,7 @@ def compare(
     ] = None,
 ) -> int:
     """Compare two results folders trial by trial; exit with 1 where B is worse than A."""
-    from bench import compare as comparing
+    from bench.analysis import compare as comparing
 
     found, alone = comparing.pairs(first, second)
     for name in alone:
@@ -205,7 +209,7 @@ def schema(
     ] = None,
 ) -> int:
     """Write the JSON Schema of experiment files, which lets editors complete them."""
-    from bench import config
+    from bench.experiment import config
 
     if output is None:
         sys.stdout.write(config.schema())
@@ -214,8 +218,8 @@ def schema(
     return 0
 
 
-app.command()(network_verbs.export)
-app.command()(network_verbs.convert)
+app.command()(networks.export)
+app.command()(networks.convert)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -250,16 +254,17 @@ def _stores(results: Path, names: list[str] | None) -> list[Store]:
 def _show_plan(
     measure: str, trials: list[Trial], store: Store, root: Path, *, device: torch.device
 ) -> None:
-    from bench import estimate, progress
-    from bench.kinds import KINDS
+    from bench.execution import progress
+    from bench.experiment import estimate
+    from bench.measurements import MEASUREMENTS
 
     keys = [trial.key for trial in trials]
-    unfinished = set(left(store.held(keys), keys))
+    unfinished = set(pending(store.held(keys), keys))
     seeds: dict[str, list[str]] = {}
     for trial in trials:
         mark = "" if trial.key in unfinished else "✓"
         seeds.setdefault(trial.arm.label, []).append(f"{trial.seed}{mark}")
-    table = Table("arm", f"{KINDS[measure].replicate}s (✓ stored)", box=None)
+    table = Table("arm", f"{MEASUREMENTS[measure].replicate}s (✓ stored)", box=None)
     for label, marks in seeds.items():
         table.add_row(label, " ".join(marks))
     out.print(table)
@@ -299,7 +304,7 @@ def _show_changes(name: str, changes: Changes) -> None:
     )
     change = "B / A" if changes.relative else "B - A"
     ends = ("A", "B", f"{change} [95 %]", "time B / A [95 %]")
-    table = Table("arm", f"{changes.kind.replicate}s", *ends, box=None)
+    table = Table("arm", f"{changes.measurement.replicate}s", *ends, box=None)
     for arm in changes.arms:
         table.add_row(escape(arm.arm), str(arm.change.n), *arm.cells(relative=changes.relative))
     wide = Console(width=max(out.width, 140), highlight=False)  # wrapped numbers are hard to read

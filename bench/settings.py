@@ -13,7 +13,7 @@ class Settings(BaseModel):
     """Settings that a YAML file may give. Frozen; an unknown key is an error.
 
     Each room declares the settings that it reads, as a subclass beside the code that uses
-    them; ``bench.config`` puts them together and turns validation errors into one line.
+    them; ``bench.experiment.config`` puts them together and turns validation errors into one line.
     """
 
     model_config = ConfigDict(

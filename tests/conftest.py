@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.datasets import msrc_v2
+from bench.data.datasets import msrc_v2
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = "msrc_v2_trainval.tar.xz"

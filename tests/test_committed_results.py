@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
-from bench.records import Store
+from bench.report import write
+from bench.store.folder import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 STORES = sorted(path.parent for path in (ROOT / "results").glob("*/plan.json"))
@@ -21,7 +21,7 @@ def test_there_are_committed_results():
 def test_reports_are_made_again_byte_for_byte(store, tmp_path):
     copy = tmp_path / store.name
     shutil.copytree(store, copy, ignore=shutil.ignore_patterns("report"))
-    report.write(Store(copy), list(MADE))
+    write.write(Store(copy), list(MADE))
     committed = {path.name for pattern in MADE.values() for path in store.glob(f"report/{pattern}")}
     assert committed
     for name in sorted(committed):

@@ -116,8 +116,12 @@ class DiceLoss(nn.Module):
 
     def of_sums(self, sums: ClassSums) -> Tensor:
         """Return the loss from the sums for each image and class; what versions differ in."""
-        hits, mass, truth = sums.hits.sum(0), sums.mass.sum(0), sums.truth.sum(0)
-        return 1 - _scores(hits, mass, truth, self.beta, self.smooth).mean()
+        intersection, predicted, truth = (
+            sums.intersection.sum(0),
+            sums.predicted.sum(0),
+            sums.truth.sum(0),
+        )
+        return 1 - _scores(intersection, predicted, truth, self.beta, self.smooth).mean()
 
 
 class DiceImageLoss(DiceLoss):
@@ -129,7 +133,7 @@ class DiceImageLoss(DiceLoss):
 
     def of_sums(self, sums: ClassSums) -> Tensor:
         """Return the loss from the sums for each image and class."""
-        scores = _scores(sums.hits, sums.mass, sums.truth, self.beta, self.smooth)
+        scores = _scores(sums.intersection, sums.predicted, sums.truth, self.beta, self.smooth)
         return _mean_where(1 - scores.mean(1), sums.truth.sum(1) > 0)
 
 
@@ -142,8 +146,14 @@ class DicePresentLoss(DiceLoss):
 
     def of_sums(self, sums: ClassSums) -> Tensor:
         """Return the loss from the sums for each image and class."""
-        hits, mass, truth = sums.hits.sum(0), sums.mass.sum(0), sums.truth.sum(0)
-        return _mean_where(1 - _scores(hits, mass, truth, self.beta, self.smooth), truth > 0)
+        intersection, predicted, truth = (
+            sums.intersection.sum(0),
+            sums.predicted.sum(0),
+            sums.truth.sum(0),
+        )
+        return _mean_where(
+            1 - _scores(intersection, predicted, truth, self.beta, self.smooth), truth > 0
+        )
 
 
 class DicePooledLoss(DiceLoss):
@@ -167,8 +177,12 @@ class DicePooledLoss(DiceLoss):
 
     def of_sums(self, sums: ClassSums) -> Tensor:
         """Return the loss from the sums for each image and class."""
-        hits, mass, truth = sums.hits.sum(), sums.mass.sum(), sums.truth.sum()
-        return 1 - _scores(hits, mass, truth, self.beta, self.smooth)
+        intersection, predicted, truth = (
+            sums.intersection.sum(),
+            sums.predicted.sum(),
+            sums.truth.sum(),
+        )
+        return 1 - _scores(intersection, predicted, truth, self.beta, self.smooth)
 
 
 class DiceCELoss(nn.Module):
@@ -213,9 +227,11 @@ class DiceCELoss(nn.Module):
         return self.ce_weight * cross_entropy + self.dice_weight * self.dice.of_sums(sums)
 
 
-def _scores(hits: Tensor, mass: Tensor, truth: Tensor, beta: float, smooth: float) -> Tensor:
-    # With fn = truth - tp and fp = mass - tp the denominator is β² truth + mass + s.
-    return ((1 + beta**2) * hits + smooth) / (beta**2 * truth + mass + smooth)
+def _scores(
+    intersection: Tensor, predicted: Tensor, truth: Tensor, beta: float, smooth: float
+) -> Tensor:
+    # With fn = truth - tp and fp = predicted - tp the denominator is β² truth + predicted + s.
+    return ((1 + beta**2) * intersection + smooth) / (beta**2 * truth + predicted + smooth)
 
 
 def _mean_where(values: Tensor, chosen: Tensor) -> Tensor:

@@ -63,26 +63,26 @@ def confusion_matrix(
 
 def iou(matrix: Tensor) -> Tensor:
     """Return intersection over union (..., C); NaN for a class neither true nor predicted."""
-    hits, truth, predicted = _marginals(matrix)
-    return hits / (truth + predicted - hits)
+    intersection, truth, predicted = _marginals(matrix)
+    return intersection / (truth + predicted - intersection)
 
 
 def dice(matrix: Tensor) -> Tensor:
     """Return the Dice score, F1, (..., C); NaN for a class neither true nor predicted."""
-    hits, truth, predicted = _marginals(matrix)
-    return 2 * hits / (truth + predicted)
+    intersection, truth, predicted = _marginals(matrix)
+    return 2 * intersection / (truth + predicted)
 
 
 def precision(matrix: Tensor) -> Tensor:
     """Return which share of its predictions is right (..., C); NaN for a class not predicted."""
-    hits, _, predicted = _marginals(matrix)
-    return hits / predicted
+    intersection, _, predicted = _marginals(matrix)
+    return intersection / predicted
 
 
 def recall(matrix: Tensor) -> Tensor:
     """Return which share of its pixels is found (..., C); NaN for a class that is not there."""
-    hits, truth, _ = _marginals(matrix)
-    return hits / truth
+    intersection, truth, _ = _marginals(matrix)
+    return intersection / truth
 
 
 def mean_iou(matrix: Tensor) -> Tensor:
@@ -97,8 +97,8 @@ def mean_class_accuracy(matrix: Tensor) -> Tensor:
 
 def pixel_accuracy(matrix: Tensor) -> Tensor:
     """Return which share of all pixels is right (...)."""
-    hits, truth, _ = _marginals(matrix)
-    return hits.sum(-1) / truth.sum(-1)
+    intersection, truth, _ = _marginals(matrix)
+    return intersection.sum(-1) / truth.sum(-1)
 
 
 def frequency_weighted_iou(matrix: Tensor) -> Tensor:
@@ -135,8 +135,12 @@ def soft_iou(
         ValueError: if shapes or types do not fit, or a label is out of range.
     """
     sums = class_sums(logits, target, ignore_index=ignore_index)
-    hits, mass, truth = sums.hits.sum(0), sums.mass.sum(0), sums.truth.sum(0)
-    return (hits + smooth) / (mass + truth - hits + smooth)
+    intersection, predicted, truth = (
+        sums.intersection.sum(0),
+        sums.predicted.sum(0),
+        sums.truth.sum(0),
+    )
+    return (intersection + smooth) / (predicted + truth - intersection + smooth)
 
 
 def _check_integers(name: str, labels: Tensor) -> None:

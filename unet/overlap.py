@@ -19,13 +19,13 @@ class ClassSums(NamedTuple):
     """What overlap losses are made of; sums run over the pixels that count.
 
     ``log_likelihood`` (N, H, W) is the log-probability of the true class, 0 where ignored.
-    For every image and class, all (N, C): ``hits`` is the probability that the pixels of the
-    class give it, ``mass`` what all pixels give it, ``truth`` how many pixels it has.
+    For every image and class, all (N, C): ``intersection`` is the probability that the pixels of
+    the class give it, ``predicted`` what all pixels give it, ``truth`` how many pixels it has.
     """
 
     log_likelihood: Tensor
-    hits: Tensor
-    mass: Tensor
+    intersection: Tensor
+    predicted: Tensor
     truth: Tensor
 
 
@@ -59,24 +59,28 @@ class _ClassSums(torch.autograd.Function):
         # A power of 2, because exp takes far longer on CPUs that MKL is not tuned for.
         softmax.mul_(math.log2(math.e)).exp2_().mul_(counted.unsqueeze(1))
         right = log_likelihood.exp().mul_(counted)
-        hits = _sum_by_class(right, labels, logits.shape[1])
+        intersection = _sum_by_class(right, labels, logits.shape[1])
         truth = _sum_by_class(counted, labels, logits.shape[1])
         ctx.save_for_backward(softmax, labels, counted, right)
         ctx.mark_non_differentiable(truth)
-        return log_likelihood, hits, softmax.sum((2, 3)), truth
+        return log_likelihood, intersection, softmax.sum((2, 3)), truth
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, from_likelihood: Tensor, from_hits: Tensor, from_mass: Tensor, _: None
+        ctx: Any,
+        from_likelihood: Tensor,
+        from_intersection: Tensor,
+        from_predicted: Tensor,
+        _: None,
     ) -> tuple[Tensor, None, None]:
-        # For a pixel with softmax p and label t let g_c come in from the mass of class c, and
-        # u from its log-likelihood directly and by way of the hits. Then its gradient is
+        # For a pixel with softmax p and label t let g_c come in from the predicted of class c, and
+        # u from its log-likelihood directly and by way of the intersection. Then its gradient is
         # p_c (g_c - Σ_k g_k p_k - u) + u [c = t], which p = u = 0 makes 0 where ignored.
         softmax, labels, counted, right = ctx.saved_tensors
-        from_right = from_hits.gather(1, labels.flatten(1)).view_as(right)
+        from_right = from_intersection.gather(1, labels.flatten(1)).view_as(right)
         u = torch.addcmul(from_likelihood * counted, from_right, right)
-        gradient = softmax * from_mass[:, :, None, None]
+        gradient = softmax * from_predicted[:, :, None, None]
         common = gradient.sum(1).add_(u)
         gradient.addcmul_(softmax, common.unsqueeze(1), value=-1)
         gradient.scatter_add_(1, labels.unsqueeze(1), u.unsqueeze(1))

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.evidence import Evidence, confusion_json, soft_json
-from bench.records import Record, Store
+from bench.evaluation.counts import Evidence, confusion_json, soft_json
+from bench.store.folder import Store
+from bench.store.records import Record
 
 # fmt: off
 MSRC = {

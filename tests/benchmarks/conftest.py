@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import environment
+from bench.experiment import environment
 
 THREADS = 2  # of torch, in every race
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import timing
-from bench.sources import ROOT
-from bench.stats.sample import describe
+from bench.analysis.stats.sample import describe
+from bench.experiment.code_digest import ROOT
+from bench.profiling import timing
 
 CLOCK = timing.Clock()
 RUNS, REPETITIONS = 20, 5

@@ -6,13 +6,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from bench import datasets, plan
-from bench.batches import Batches, BatchSettings, to_input
-from bench.config import Experiment
-from bench.models import build
-from bench.records import Record, Store
-from bench.train import train
-from bench.trial import TrialSettings
+from bench.data import registry
+from bench.data.batches import Batches, BatchSettings, to_input
+from bench.experiment import plan
+from bench.experiment.config import Experiment
+from bench.experiment.trial import TrialSettings
+from bench.store.folder import Store
+from bench.store.records import Record
+from bench.training.loop import train
+from bench.training.models import build
 from unet.losses import LOSSES
 
 CPU = torch.device("cpu")
@@ -28,7 +30,7 @@ def test_a_trial_takes_little_more_than_its_steps(race, tmp_path):
             "train": {"crop_size": 96, "batch_size": 4, "epochs": 2, "loss": "dice+ce"},
         }
     )
-    dataset = datasets.load(settings.data, tmp_path)
+    dataset = registry.load(settings.data, tmp_path)
     classes, recipe = len(dataset.classes), settings.train
     batches = Batches(dataset.splits["train"], recipe, seed=0, workers=0)
     crops = [list(batches.epoch(epoch)) for epoch in (1, 2)]
@@ -126,7 +128,7 @@ class PlainDataset(Dataset):
 def test_loading_an_epoch(race, tmp_path):
     """Crops of 64² of 24 images, in this process: ours beside a dataset written plainly."""
     settings = BatchSettings(crop_size=64, batch_size=4, augmentation="flip")
-    dataset = datasets.load(datasets.module("scenes").Settings(**SCENES), tmp_path)
+    dataset = registry.load(registry.module("scenes").Settings(**SCENES), tmp_path)
     split = dataset.splits["train"]
     colours = dataset.palette
     for name in split.names:

@@ -7,8 +7,8 @@ import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
 from torchvision.transforms import v2
 
-from bench.datasets import msrc_v2
-from bench.palette import to_labels
+from bench.data.datasets import msrc_v2
+from bench.data.files.palette import to_labels
 from unet.elastic import ElasticDeformation
 from unet.metrics import confusion_matrix
 

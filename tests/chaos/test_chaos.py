@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import locks
-from bench.sources import ROOT
+from bench.experiment.code_digest import ROOT
+from bench.store import locks
 
 FULL = bool(os.environ.get("BENCH_CHAOS"))
 ZYGOTE = Path(__file__).with_name("zygote.py")

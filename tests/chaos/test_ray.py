@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from bench.records import Store
-from bench.sources import ROOT
+from bench.experiment.code_digest import ROOT
+from bench.store.folder import Store
 
 FULL = bool(os.environ.get("BENCH_CHAOS"))
 pytest.importorskip("ray", reason="Ray is not installed (pip install 'unet-bench[ray]')")

@@ -21,9 +21,13 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-from bench import __main__, accuracy, measuring, resume, train
-from bench.records import Store, files
-from bench.trial import Measurement
+from bench import __main__
+from bench.execution import accuracy
+from bench.execution import job as trial_job
+from bench.experiment.trial import Measurement
+from bench.store import files
+from bench.store.folder import Store
+from bench.training import checkpointing, loop
 
 EXPERIMENT = """
 name: chaos
@@ -38,12 +42,12 @@ baseline: {train.loss: ce}
 PAUSE = 0.01  # seconds that the stand-in takes
 
 
-def stand_in(settings, seed, *, put, on_epoch, keeper, **rest):
+def stand_in(settings, seed, *, put, on_epoch, checkpointer, **rest):
     """Measure nothing, in some milliseconds and several writes."""
     del rest
     for epoch in range(2):
         time.sleep(PAUSE / 2)
-        keeper.write(f"{settings.train.loss} {seed} {epoch}".encode() * 50)
+        checkpointer.write(f"{settings.train.loss} {seed} {epoch}".encode() * 50)
         on_epoch({"epoch": epoch, "train_loss": 0.5})
     score = (seed + len(settings.train.loss)) / 100
     own = put(f"{settings.train.loss} {seed}".encode() * 500, ".safetensors")
@@ -107,7 +111,7 @@ class Stage:
             os._exit(status)
 
     def patch(self, at):
-        measuring.time.perf_counter = lambda: 0.0
+        trial_job.time.perf_counter = lambda: 0.0
         commit = Store.commit
 
         def logged(store, record, details):
@@ -117,10 +121,10 @@ class Stage:
 
         Store.commit = logged
         if self.real:
-            measuring.MEASURES["accuracy"] = accuracy.measure
-            resume.Keeper.__init__.__kwdefaults__["every"] = 0.0
+            trial_job.MEASURES["accuracy"] = accuracy.measure
+            checkpointing.Checkpointer.__init__.__kwdefaults__["every"] = 0.0
         else:
-            measuring.MEASURES["accuracy"] = stand_in
+            trial_job.MEASURES["accuracy"] = stand_in
         if at is not None:
             files.at = at
 
@@ -360,6 +364,6 @@ COMMANDS = {
 if __name__ == "__main__":
     os.chdir(sys.argv[3])  # nothing is to be written beside
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    train.torch.set_num_threads(1)
+    loop.torch.set_num_threads(1)
     command, size, folder = sys.argv[1:]
     sys.stdout.write(json.dumps(COMMANDS[command](Path(folder), int(size))) + "\n")

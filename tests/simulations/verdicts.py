@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import frame, loading
-from bench.effects.comparisons import Comparison, compare
-from bench.effects.runs import Runs
-from bench.records import Store
-from bench.stats.families import dunnett_critical
-from bench.stats.sample import describe
-from bench.stats.verdicts import BETTER, EQUIVALENT, WORSE
+from bench.analysis.effects.comparisons import Comparison, compare
+from bench.analysis.effects.runs import Runs
+from bench.analysis.stats.families import dunnett_critical
+from bench.analysis.stats.sample import describe
+from bench.analysis.stats.verdicts import BETTER, EQUIVALENT, WORSE
+from bench.store import frame, loading
+from bench.store.folder import Store
 
 CUBE = {"a": ("a0", "a1"), "b": ("b0", "b1"), "c": ("c0", "c1")}
 THREE_BY_TWO = {"loss": ("ce", "dice", "dice+ce"), "upsampling": ("bilinear", "transposed")}

@@ -239,8 +239,8 @@ def test_class_sums_by_hand():
     logits = torch.tensor([[math.log(3), 0.0, 5.0], [0.0, 0.0, 5.0]]).reshape(1, 2, 1, 3)
     sums = class_sums(logits, torch.tensor([[[0, 1, VOID]]]))
     torch.testing.assert_close(sums.log_likelihood.exp(), torch.tensor([[[0.75, 0.5, 1.0]]]))
-    torch.testing.assert_close(sums.hits, torch.tensor([[0.75, 0.5]]))
-    torch.testing.assert_close(sums.mass, torch.tensor([[1.25, 0.75]]))
+    torch.testing.assert_close(sums.intersection, torch.tensor([[0.75, 0.5]]))
+    torch.testing.assert_close(sums.predicted, torch.tensor([[1.25, 0.75]]))
     assert torch.equal(sums.truth, torch.tensor([[1.0, 1.0]]))
 
 

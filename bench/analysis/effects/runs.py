@@ -1,0 +1,68 @@
+"""The score of every run as a table of arms by seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.scales import Scale
+from bench.analysis.stats.blocks import seed_means
+from bench.analysis.stats.sample import Sample, describe
+from bench.store.frame import Results
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Scores by arm and seed.
+
+    Attributes:
+        scores: label of an arm → (S,) a score for each seed of the plan, NaN where there is none.
+        seeds: the seeds, in the order of the plan.
+        missing: how many trials of the plan have no score.
+    """
+
+    scores: dict[str, NDArray[np.float64]]
+    seeds: tuple[int, ...]
+    missing: int
+
+    def table(self, labels: Iterable[str]) -> NDArray[np.float64]:
+        """Return (R, S) scores of some arms."""
+        rows = [self.scores[label] for label in labels]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.seeds))
+
+    def on(self, scale: Scale) -> Runs:
+        """Return the same runs with what they are compared by in place of their scores."""
+        return dataclasses.replace(
+            self, scores={label: scale.into(row) for label, row in self.scores.items()}
+        )
+
+    def measured(self, label: str) -> bool:
+        """Tell whether an arm has any score."""
+        return not bool(np.isnan(self.scores[label]).all())
+
+    def sample(self, labels: Sequence[str]) -> Sample:
+        """Summarise arms: a value for each seed, the mean over the arms.
+
+        The seed is the replicate, since arms that share it may be good or bad together. Arms
+        without any score are left out.
+        """
+        table = self.table(label for label in labels if self.measured(label))
+        return describe(seed_means(table)) if len(table) else describe([])
+
+
+@functools.lru_cache(maxsize=1)
+def runs(results: Results) -> Runs:
+    """Collect the scores of an experiment."""
+    seeds = tuple(dict.fromkeys(int(seed) for seed in results.trials["seed"]))
+    place = {seed: i for i, seed in enumerate(seeds)}
+    scores = {label: np.full(len(seeds), np.nan) for label in results.arms}
+    done = results.done
+    for arm, seed, value in zip(done["arm"], done["seed"], done[results.metric], strict=True):
+        scores[arm][place[int(seed)]] = value
+    found = sum(int((~np.isnan(row)).sum()) for row in scores.values())
+    return Runs(scores, seeds, len(results.trials) - found)

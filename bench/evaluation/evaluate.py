@@ -1,0 +1,129 @@
+"""A model and a split → counts and sums for each image, and label maps to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from statistics import fmean
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from bench.data.batches import Batches, crop_to, to_input
+from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
+from bench.evaluation.counts import ImageCounts
+from bench.evaluation.predict import Predictor
+from bench.settings import Settings
+from bench.training.precision import autocast
+from unet.metrics import confusion_matrix, soft_iou
+from unet.overlap import class_sums
+
+TOGETHER = 8  # images of one size that are predicted in one batch
+
+
+class EvaluateSettings(Settings):
+    """On what a trial is evaluated, how often, and which weights are kept."""
+
+    split: Literal["val", "test", "train"] = "val"
+    every: int = Field(1, ge=1, description="epochs from one evaluation to the next")
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="final weights: of the last epoch, or of the best mean IoU on validation",
+    )
+    panels: int = Field(4, ge=0, description="images whose predictions are kept as pictures")
+    extremes: int = Field(
+        2, ge=0, description="of the worst and of the best images, how many are kept as well"
+    )
+    tta: Literal["none", "rotations"] = Field(
+        "none", description="average the final predictions over turned and mirrored inputs"
+    )
+    study: bool = Field(
+        False, description="also score random crops as the study that this began with did"
+    )
+    checkpoint: bool = Field(False, description="keep the final weights, as safetensors")
+
+
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    predictor: Predictor,
+    num_classes: int,
+    *,
+    look: Callable[[str, Mask, Mask], None] = lambda name, prediction, truth: None,
+) -> ImageCounts:
+    """Predict every image of a split whole; count labels and sum up probabilities.
+
+    The model is in evaluation mode afterwards. Images of one size are predicted together; what
+    comes back is in the order of ``split.names``.
+
+    Args:
+        model: what predicts.
+        split: its images.
+        predictor: how.
+        num_classes: C.
+        look: is shown each image's name, its (H, W) predicted labels and its true ones.
+    """
+    model.eval()
+    found: dict[str, tuple[torch.Tensor, ...]] = {}
+    for names, images, masks in _by_size(split):
+        logits = predictor.logits(model, images)
+        target = torch.from_numpy(np.stack(masks)).to(logits.device).long()
+        sums = class_sums(logits, target, ignore_index=IGNORE_INDEX)
+        labels = logits.argmax(1)
+        for name, prediction, truth, *soft in zip(
+            names, labels, target, sums.intersection, sums.predicted, strict=True
+        ):
+            matrix = confusion_matrix(prediction, truth, num_classes, ignore_index=IGNORE_INDEX)
+            found[name] = matrix, *soft
+        for name, seen, mask in zip(names, labels.to("cpu", torch.uint8), masks, strict=True):
+            look(name, seen.numpy(), mask)
+    columns = zip(*(found[name] for name in split.names), strict=True)
+    matrices, intersection, predicted = (torch.stack(column).cpu().numpy() for column in columns)
+    truth = matrices.sum(2).astype(np.float64)
+    return ImageCounts(
+        split.names,
+        matrices,
+        intersection.astype(np.float64),
+        predicted.astype(np.float64),
+        truth,
+    )
+
+
+def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict[str, float]:
+    """Score random crops by the study's soft IoU, batch by batch.
+
+    The score of a class in a batch is (I + s) / (P + T - I + s) with I, P and T sums of
+    probabilities and s = 1e-5; the mean is over all classes and batches. A class that the batch
+    does not hold scores s / (P + s): 1 for nothing, if the network gives it no probability.
+
+    Returns:
+        ``study_iou``, and ``study_iou_absent``: the part of it that comes from classes which
+        the batch does not hold.
+    """
+    model.eval()
+    scores, absent = [], []
+    for images, labels, *_ in crops.epoch(1):  # always the same crops, so that epochs compare
+        with torch.inference_mode(), autocast(predictor.device, predictor.precision):
+            logits = model(to_input(images, predictor.device))
+        target = labels.to(predictor.device).long()
+        score = soft_iou(logits, crop_to(target, logits)).double().cpu()
+        present = torch.zeros(score.numel(), dtype=torch.bool)
+        present[labels[labels != IGNORE_INDEX].long()] = True
+        scores.append(float(score.mean()))
+        absent.append(float(score[~present].sum()) / score.numel())
+    return {"study_iou": fmean(scores), "study_iou_absent": fmean(absent)}
+
+
+def _by_size(split: Split) -> Iterator[tuple[list[str], list[Image], list[Mask]]]:
+    """Yield (names, images, masks) of up to ``TOGETHER`` images of one size."""
+    waiting: dict[tuple[int, ...], tuple[list[str], list[Image], list[Mask]]] = {}
+    for name in split.names:
+        image, mask = split.read(name)
+        group = waiting.setdefault(image.shape, ([], [], []))
+        for column, value in zip(group, (name, image, mask), strict=True):
+            column.append(value)  # type: ignore[attr-defined]
+        if len(group[0]) == TOGETHER:
+            yield waiting.pop(image.shape)
+    yield from waiting.values()

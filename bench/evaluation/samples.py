@@ -1,0 +1,73 @@
+"""Images that a trial keeps to be looked at: which ones, and their pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from bench.data.dataset import Split
+from bench.evaluation.counts import ImageCounts
+from bench.evaluation.evaluate import EvaluateSettings
+from bench.evaluation.predict import Predictor
+from unet import metrics
+
+Put = Callable[[bytes, str], str]  # (content, suffix) -> the name under which it is stored
+
+
+def choose(counts: ImageCounts, settings: EvaluateSettings) -> list[dict[str, Any]]:
+    """Choose images to keep pictures of: some that every trial keeps, its worst, its best.
+
+    Returns:
+        ``name``, ``why`` and ``iou`` of each: the mean over the classes that the image's truth or
+        prediction has; an image that is void all over has none and is no extreme.
+    """
+    scores = metrics.mean_iou(torch.from_numpy(counts.matrices)).tolist()
+    iou = dict(zip(counts.names, scores, strict=True))
+    ranked = sorted((value, name) for name, value in iou.items() if not math.isnan(value))
+    chosen = [(name, "chosen") for name in evenly_spaced(counts.names, settings.panels)]
+    chosen += [(name, "worst") for _, name in ranked[: settings.extremes]]
+    best = ranked[max(settings.extremes, len(ranked) - settings.extremes) :]
+    chosen += [(name, "best") for _, name in reversed(best)]
+    return [
+        {"name": name, "why": why, "iou": None if math.isnan(iou[name]) else iou[name]}
+        for name, why in chosen
+    ]
+
+
+def keep(
+    chosen: Iterable[dict[str, Any]],
+    model: nn.Module,
+    split: Split,
+    predictor: Predictor,
+    put: Put,
+) -> list[dict[str, Any]]:
+    """Store the pictures of chosen images: themselves, their truth, the prediction.
+
+    Returns:
+        What ``choose`` gave, and the names of the stored pictures.
+    """
+    kept = []
+    for one in chosen:
+        image, mask = split.read(one["name"])
+        prediction = predictor.labels(model, [image])[0]
+        pictures = {"image": image[..., ::-1], "truth": mask, "prediction": prediction}
+        kept.append(
+            {**one, **{kind: put(_png(picture), ".png") for kind, picture in pictures.items()}}
+        )
+    return kept
+
+
+def evenly_spaced(names: Sequence[str], count: int) -> tuple[str, ...]:
+    """Return some names, the same for every trial."""
+    count = min(count, len(names))
+    return tuple(names[(2 * i + 1) * len(names) // (2 * count)] for i in range(count))
+
+
+def _png(picture: np.ndarray[Any, Any]) -> bytes:
+    return bytes(cv2.imencode(".png", np.ascontiguousarray(picture))[1])

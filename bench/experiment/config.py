@@ -1,0 +1,240 @@
+"""YAML → a checked ``Experiment``. Every mistake becomes one line that names file and key."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from bench import metrics, yaml_files
+from bench.errors import UserError, nearest
+from bench.experiment.trial import TrialSettings
+from bench.measurements import MEASUREMENTS
+from bench.settings import Settings
+
+Levels = dict[str, Any]  # dotted setting → its value in one arm
+MAX_TRIALS = 1_000_000  # of one experiment
+MAX_FILES = 100  # that an experiment extends, counted as often as each is read
+DOTTED_SECTIONS = ("factors", "baseline")  # their keys are dotted settings themselves
+
+
+class Experiment(TrialSettings):
+    """A YAML file: a base trial, and what is varied around it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
+    question: str = Field("", description="what this experiment is to answer, for the report")
+    measure: Literal["accuracy", "throughput"] = "accuracy"
+    metric: str = Field(
+        "mean_iou", description="a key of bench.metrics.METRICS, or of one class: iou[car]"
+    )
+    factors: dict[str, list[Any]] = Field({}, description="dotted setting → its levels")
+    design: Literal["full_factorial", "one_at_a_time"] = "full_factorial"
+    include: list[Levels] = Field([], description="further arms, each over the baseline")
+    exclude: list[Levels] = Field([], description="combinations of levels to leave out")
+    seeds: list[int] = Field(
+        [0, 1, 2], min_length=1, description="a list, or how many; of throughput, its repetitions"
+    )
+    baseline: Levels = Field({}, description="the level of each factor to compare with")
+    equivalence: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="differences below this, in units of the metric, do not matter; of "
+        "throughput, ratios nearer to 1: 0.02 is within a factor 1.02",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_measurement(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("measure") in MEASUREMENTS:
+            measurement = MEASUREMENTS[values["measure"]]
+            seeds = list(measurement.replicates)
+            return {"metric": measurement.metric, "seeds": seeds, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _metric_is_measured(self) -> Experiment:
+        try:
+            found = metrics.find(self.metric)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        if found.measure != self.measure:
+            raise ValueError(f"metric: measure: {self.measure} does not give {self.metric!r}")
+        return self
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, seeds: Any) -> Any:
+        if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
+            if seeds > MAX_TRIALS:
+                raise ValueError(f"{seeds} are more than {MAX_TRIALS}")
+            return list(range(seeds))
+        return seeds
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+            raise ValueError(f"seeds are distinct and not negative (got {seeds})")
+        return seeds
+
+    @model_validator(mode="after")
+    def _factors_are_settings(self) -> Experiment:
+        for section, names in _named_settings(self):
+            for name in names:
+                if name not in (known := list(setting_paths(self.base()))):
+                    raise ValueError(f"{section}: {name!r} is no setting{nearest(name, known)}")
+        for name, levels in self.factors.items():
+            if not levels:
+                raise ValueError(f"factors.{name}: has no levels")
+            repeated = [level for i, level in enumerate(levels) if level in levels[:i]]
+            if repeated:
+                raise ValueError(f"factors.{name}: level {repeated[0]!r} is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _is_of_a_size_to_be_planned(self) -> Experiment:
+        trials = math.prod(len(levels) for levels in self.factors.values()) * len(self.seeds)
+        if self.design == "full_factorial" and trials > MAX_TRIALS:
+            raise ValueError(f"factors: they make {trials} trials; at most {MAX_TRIALS}")
+        return self
+
+    @model_validator(mode="after")
+    def _baseline_is_in_the_grid(self) -> Experiment:
+        for section, rows in (("baseline", [self.baseline]), ("exclude", self.exclude)):
+            for name, level in ((n, v) for row in rows for n, v in row.items()):
+                if name not in self.factors:
+                    raise ValueError(
+                        f"{section}.{name}: no such factor{nearest(name, self.factors)}"
+                    )
+                if level not in self.factors[name]:
+                    known = ", ".join(map(str, self.factors[name]))
+                    raise ValueError(
+                        f"{section}.{name}: {level!r} is no level of it; known: {known}"
+                    )
+        missing = [name for name in self.factors if name not in self.baseline]
+        if self.baseline and missing:
+            raise ValueError(f"baseline: says nothing about {missing[0]}")
+        return self
+
+    def base(self) -> TrialSettings:
+        """Return the settings of a trial before any factor is applied."""
+        return TrialSettings.model_construct(
+            **{name: getattr(self, name) for name in TrialSettings.model_fields}
+        )
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment.
+
+    Args:
+        path: of the YAML file; ``extends`` in it names one or more others, relative to it.
+        overrides: ``key=value`` with dotted keys and YAML values, applied last.
+
+    Raises:
+        UserError: naming the file and the key, whatever is wrong with them.
+    """
+    values = _read(path, iter(range(MAX_FILES)))
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{path}: {explain(error)}") from error
+
+
+def schema() -> str:
+    """Return the JSON Schema of an experiment file, for editors that complete YAML."""
+    body = Experiment.model_json_schema()
+    body["title"] = "Experiment"
+    body["properties"]["extends"] = {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "experiment files, relative to this one, whose values hold here too",
+    }
+    seeds = body["properties"]["seeds"]
+    seeds["anyOf"] = [
+        {"type": "integer", "minimum": 1},
+        {"type": "array", "items": seeds.pop("items")},
+    ]
+    for constraint in ("type", "minItems"):
+        seeds.pop(constraint)
+    body.pop("required")  # a file that extends another one may leave everything out
+    return json.dumps(body, indent=2) + "\n"
+
+
+def explain(error: ValidationError) -> str:
+    """Return the first problem of a validation in one line that begins with its key."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "union_tag_invalid":
+        tag, known = first["ctx"]["tag"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{where}.name: unknown {where}set {tag!r}{nearest(tag, known)}"
+    if first["type"] != "value_error":
+        given = repr(first["input"])
+        message += f" (got {given if len(given) < 60 else given[:57] + '...'})"
+    return " ".join(f"{where}: {message}".removeprefix(": ").split())
+
+
+def setting_paths(settings: Settings, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted name of every setting, sections included: ``train.schedule.gamma``."""
+    for key, name in type(settings).keys().items():
+        yield prefix + key
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            yield from setting_paths(value, f"{prefix}{key}.")
+
+
+def _named_settings(experiment: Experiment) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield "factors", experiment.factors
+    yield from (("include", row) for row in experiment.include)
+
+
+def _read(path: Path, left: Iterator[int], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a YAML file and what it extends; of two values for a key the later one wins.
+
+    ``left`` has an item for every file that may still be read: a few small files that extend
+    each other several times would be a bomb.
+    """
+    if path.resolve() in seen:
+        raise UserError(f"{path}: extends itself")
+    if next(left, None) is None:
+        raise UserError(f"{path}: extends more than {MAX_FILES} files")
+    values = yaml_files.read_mapping(path)
+    parents = values.pop("extends", [])
+    merged: dict[str, Any] = {}
+    for parent in parents if isinstance(parents, list) else [parents]:
+        if not isinstance(parent, str) or "\0" in parent:
+            raise UserError(f"{path}: extends: a file name is wanted (got {parent!r})")
+        merged = _merge(merged, _read(path.parent / parent, left, (*seen, path.resolve())))
+    return _merge(merged, values)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another; what is varied (factors, baseline) is replaced whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        if key not in DOTTED_SECTIONS and isinstance(value, dict) and isinstance(under, dict):
+            value = _merge(under, value)
+        merged[key] = value
+    return merged
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Apply one ``--set key=value`` to the values of a file."""
+    key, value = yaml_files.assignment(override)
+    factors = values.get("factors")
+    if isinstance(factors, dict) and key in factors:
+        raise UserError(f"--set {override}: {key} is a factor; set factors.{key}=[...] instead")
+    section, _, rest = key.partition(".")
+    path = [section, rest] if section in DOTTED_SECTIONS and rest else key.split(".")
+    for part in path[:-1]:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise UserError(f"--set {override}: {part} is no section")
+    values[path[-1]] = value

@@ -1,0 +1,49 @@
+"""What a measurement is given beside its settings, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.store.results import Result
+from bench.training.checkpointing import Checkpointer
+
+if TYPE_CHECKING:
+    import torch
+
+EpochRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a trial is measured, and who is told about it.
+
+    Attributes:
+        root: the folder that holds the datasets.
+        device: where to compute.
+        put: stores bytes with a suffix and returns the name of the blob.
+        workers: loader processes; they change the time, not the result.
+        on_epoch: called with each row of the history when it is made.
+        checkpointer: brings back and keeps the state of an unfinished training.
+    """
+
+    root: Path
+    device: torch.device
+    put: Callable[[bytes, str], str]
+    workers: int = 0
+    on_epoch: Callable[[EpochRow], None] = lambda row: None
+    checkpointer: Checkpointer = field(default_factory=Checkpointer)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a trial gives: ``result`` goes into its record, ``details`` beside it.
+
+    ``problems`` say why the result cannot be relied on, and should be measured again.
+    """
+
+    result: Result | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()

@@ -1,0 +1,107 @@
+"""How long the trials of a plan will take: as long as they took, or by a few training steps."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+
+from bench.data import registry
+from bench.experiment.plan import Trial
+from bench.experiment.trial import TrialSettings
+from bench.measurements import MEASUREMENTS
+from bench.store.folder import Store
+from bench.training import models
+from bench.training.precision import autocast
+
+PROCESS = 6.0  # seconds to start a process and to measure what the device can do at best
+COMPILING = 60.0  # seconds
+PATIENCE = 0.5  # seconds to time the steps of one network; the first are slow on every device
+
+
+def seconds(
+    measure: str, trials: list[Trial], store: Store, *, root: Path, device: torch.device
+) -> float:
+    """Estimate the time that trials take one after the other, in seconds.
+
+    An arm that has been measured takes as long again. For any other a few training steps are
+    timed, once for all arms that differ in nothing that costs time. Good to a factor of two.
+
+    Args:
+        measure: what is measured, ``accuracy`` or ``throughput``.
+        trials: those to be measured.
+        store: what was measured before.
+        root: the folder that holds the datasets.
+        device: on which they would run.
+    """
+    took = {
+        _text(record.settings): record.seconds
+        for record in store.records()
+        if record.status == "done"
+    }
+    step_times: dict[str, float] = {}
+    total = 0.0
+    for trial in trials:
+        settings = trial.arm.settings
+        known = took.get(_text(settings.effective(measure)))
+        if known is None and not MEASUREMENTS[measure].trains:
+            known = _timing(settings)
+        if known is None:
+            costs = _text({"model": settings.model.effective(), "steps": _recipe(settings)})
+            if costs not in step_times:
+                step_times[costs] = _image_seconds(settings, device)
+            known = step_times[costs] * _images(settings, root)
+        total += known
+    return total
+
+
+def _timing(settings: TrialSettings) -> float:
+    """Add up a throughput trial: its process, its windows, and as many again to warm up."""
+    timing, compiled = settings.timing, settings.train.compile != "none"
+    return PROCESS + 2 * timing.windows * timing.window + COMPILING * compiled
+
+
+def _text(settings: object) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def _recipe(settings: TrialSettings) -> dict[str, object]:
+    """Return the settings of training that change what a step costs."""
+    costly = {"crop_size", "crop_of", "batch_size", "precision", "channels_last", "threads"}
+    return settings.train.model_dump(include=costly)
+
+
+def _images(settings: TrialSettings, root: Path) -> float:
+    """Count crops trained on in a trial; an image evaluated is worth a third of one."""
+    splits, train = registry.load(settings.data, root).splits, settings.train
+    trained = train.epochs * len(splits["train"].names)
+    evaluations = train.epochs // settings.evaluate.every + 1
+    evaluated = splits.get(settings.evaluate.split, splits["train"])
+    return trained + evaluations * len(evaluated.names) / 3
+
+
+def _image_seconds(settings: TrialSettings, device: torch.device) -> float:
+    """Time training steps and return the fastest by the image.
+
+    A CPU takes as long for each image of a batch as for one alone; other devices do not.
+    """
+    train = settings.train
+    torch.set_num_threads(train.threads)
+    batch = 1 if device.type == "cpu" else train.batch_size
+    layout = torch.channels_last if train.channels_last else torch.contiguous_format
+    network = models.build(settings.model, 3, 16).to(device).to(memory_format=layout)
+    size = (batch, 3, settings.input_size, settings.input_size)
+    inputs = torch.randn(size, device=device).contiguous(memory_format=layout)
+    fastest, started = math.inf, time.perf_counter()
+    while time.perf_counter() - started < PATIENCE or fastest == math.inf:
+        clock = time.perf_counter()
+        with autocast(device, train.precision):
+            outputs = network(inputs)
+        outputs.float().square().mean().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        fastest = min(fastest, time.perf_counter() - clock)
+    return fastest / batch

@@ -1,0 +1,130 @@
+"""The one registry of metrics: what each is called, its unit, and which way it gets better.
+
+A metric of one class is written with its name: ``iou[car]``. A metric that has a value for each
+class, written without one, is the mean over the classes that have a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from bench.errors import UserError, nearest
+
+_OF_CLASS = re.compile(r"(?P<metric>[a-z_]+)\[(?P<label>.+)\]")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a trial gives and that an experiment may be about.
+
+    Attributes:
+        name: in experiment files, records and CSV files.
+        label: in reports.
+        unit: in reports; empty for a score between 0 and 1.
+        measure: the measurement that gives it.
+        higher_is_better: whether more of it is better.
+        per_class: whether a record holds a value for each class.
+        of: ``trial``; ``dataset`` where only some datasets have it; ``batch`` where it is of a
+            whole batch, so that batches of different size cannot be compared by it.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    measure: str = "accuracy"
+    higher_is_better: bool = True
+    per_class: bool = False
+    of: Literal["trial", "dataset", "batch"] = "trial"
+
+
+def find(name: str) -> Metric:
+    """Return the metric of a name; of ``iou[car]`` the one of ``iou``.
+
+    Raises:
+        UserError: if there is none, or it has no value for a single class.
+    """
+    base, label = split(name)
+    if base not in METRICS:
+        raise UserError(f"metric: unknown metric {name!r}{nearest(base, METRICS)}")
+    if label is not None and not METRICS[base].per_class:
+        known = (each.name for each in METRICS.values() if each.per_class)
+        raise UserError(f"metric: {base} has no value for a single class; {', '.join(known)} have")
+    return METRICS[base]
+
+
+def split(name: str) -> tuple[str, str | None]:
+    """Return the metric's own name and the class: ``iou[car]`` → ``iou``, ``car``."""
+    found = _OF_CLASS.fullmatch(name)
+    return (found["metric"], found["label"]) if found else (name, None)
+
+
+def label(name: str) -> str:
+    """Return what a metric, or another column of numbers, is called in a report."""
+    base, of_class = split(name)
+    known = METRICS.get(base)
+    if of_class is not None:
+        return f"{known.label.removeprefix('mean ') if known else base} of {of_class}"
+    return known.label if known else base.replace("_", " ")
+
+
+def value(found: Mapping[str, Any], name: str, classes: Iterable[str] = ()) -> float | int | None:
+    """Return a metric's value among those of a record.
+
+    Args:
+        found: metric → number, or a list with a number for each class; None where undefined.
+        name: of the metric, perhaps of one class.
+        classes: names of the classes, in the order of such lists.
+
+    Returns:
+        None where the record has no such value.
+    """
+    base, of_class = split(name)
+    stored = found.get(base)
+    if not isinstance(stored, list | tuple):
+        return stored if of_class is None else None
+    if of_class is not None:
+        return dict(zip(classes, stored, strict=True)).get(of_class)
+    defined = [one for one in stored if one is not None]
+    return fmean(defined) if defined else None
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("mean_iou", "mean IoU"),
+        Metric("iou", "mean IoU", per_class=True),
+        Metric("dice", "mean Dice", per_class=True),
+        Metric("precision", "mean precision", per_class=True),
+        Metric("recall", "mean recall", per_class=True),
+        Metric("mean_boundary_iou", "mean boundary IoU"),
+        Metric("boundary_iou", "mean boundary IoU", per_class=True),
+        Metric("frequency_weighted_iou", "frequency-weighted IoU"),
+        Metric("pixel_accuracy", "pixel accuracy"),
+        Metric("mean_class_accuracy", "mean class accuracy"),
+        Metric("v_rand", "V_rand", of="dataset"),
+        Metric("v_info", "V_info", of="dataset"),
+        Metric("pixel_error", "pixel error", of="dataset", higher_is_better=False),
+        Metric("images_per_second", "images per second", "images/s", measure="throughput"),
+        Metric(
+            "milliseconds",
+            "time of a call",
+            "ms",
+            measure="throughput",
+            higher_is_better=False,
+            of="batch",
+        ),
+        Metric(
+            "peak_gigabytes",
+            "peak memory",
+            "GB",
+            measure="throughput",
+            higher_is_better=False,
+            of="batch",
+        ),
+        Metric("roofline_share", "share of roofline", measure="throughput"),
+    )
+}

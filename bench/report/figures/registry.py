@@ -1,0 +1,39 @@
+"""The figures of a report: one file for each kind, one line below for each figure.
+
+A figure function takes the results and returns its figure, or None where the results have
+nothing that it could show; saving happens elsewhere. The label of a figure
+(``Figure.get_label()``) is its caption: a first sentence that names it, then what to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from matplotlib.figure import Figure
+
+from bench.report.figures.classes import classes
+from bench.report.figures.confusion import confusion
+from bench.report.figures.curves import curves
+from bench.report.figures.dots import arms, factors
+from bench.report.figures.effects import draw as effects
+from bench.report.figures.interactions import interactions
+from bench.report.figures.panels import panels
+from bench.report.figures.speed import limits, memory, throughput
+from bench.report.figures.study import study
+from bench.store.frame import Results
+
+# File name → function, in the order of the report.
+FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
+    "effects": effects,
+    "factors": factors,
+    "arms": arms,
+    "interactions": interactions,
+    "study": study,
+    "throughput": throughput,
+    "limits": limits,
+    "memory": memory,
+    "curves": curves,
+    "classes": classes,
+    "confusion": confusion,
+    "panels": panels,
+}

@@ -1,0 +1,53 @@
+"""The page that lists the experiments of a results folder, each with the gist of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bench.report.content import answers, sentences
+from bench.report.formats import html
+from bench.store.frame import Results
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One experiment of the list.
+
+    Attributes:
+        name: as its YAML file gives it.
+        question: what was asked.
+        answer: the first sentence of the answer.
+        counts: (status, number of trials), those that finished first.
+        newest: the date of its newest record; empty where nothing was measured.
+        link: where its report lies, from the list; empty where there is none.
+    """
+
+    name: str
+    question: str
+    answer: str
+    counts: tuple[tuple[str, int], ...]
+    newest: str
+    link: str
+
+
+def entry(results: Results) -> Entry:
+    """Return what is listed of an experiment."""
+    folder = results.store.folder
+    page = folder / "report" / "report.html"
+    counts = results.trials["status"].value_counts(sort=False)
+    ordered = sorted(counts.items(), key=lambda item: item[0] != "done")
+    return Entry(
+        name=str(results.plan["name"]),
+        question=sentences.question(results),
+        answer=next(iter(answers.answer(results)), ""),
+        counts=tuple((str(status), int(number)) for status, number in ordered),
+        newest=max((record.started[:10] for record in results.records.values()), default=""),
+        link=quote(page.relative_to(folder.parent).as_posix()) if page.is_file() else "",
+    )
+
+
+def render(entries: Sequence[Entry]) -> str:
+    """Return the page; the experiments in the order given."""
+    return html.page("index.html.j2", {"entries": entries}, styles=[html.text("page.css")])

@@ -1,0 +1,22 @@
+"""The numbers of a report as data frames: one function for each, one line below for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from bench.report.tables.statistics import anova, comparisons
+from bench.report.tables.summaries import arms, is_balanced, levels, per_class, trials
+from bench.store.frame import Results
+
+__all__ = ["TABLES", "anova", "arms", "comparisons", "is_balanced", "levels", "per_class", "trials"]
+
+TABLES: Mapping[str, Callable[[Results], pd.DataFrame]] = {
+    "trials": trials,
+    "levels": levels,
+    "arms": arms,
+    "per_class": per_class,
+    "comparisons": comparisons,
+    "anova": anova,
+}

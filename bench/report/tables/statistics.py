@@ -1,0 +1,82 @@
+"""Comparisons with the baseline, and the analysis of variance: what the statistics gave."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bench.analysis.effects.summary import Comparison, Effects, Source, effects
+from bench.analysis.stats.verdicts import EQUIVALENT
+from bench.store.frame import Results, Row, typed
+
+_DIGITS = 6  # the last digits of what is computed differ between processors
+
+
+def comparisons(results: Results) -> pd.DataFrame:
+    """Return a row for each comparison with the baseline."""
+    found = effects(results)
+    rows = [_comparison(one, found) for one in found.comparisons]
+    noun = found.scale.noun
+    return typed(rows, ("factor", "level", "baseline", noun, "low", "high", "verdict"))
+
+
+def anova(results: Results) -> pd.DataFrame:
+    """Return the analysis of variance of a full factorial; no rows for other designs."""
+    rows = [_source(source) for source in effects(results).anova]
+    return typed(rows, ("source", "kind", "ss", "df", "f", "p", "partial_omega2"))
+
+
+def _comparison(one: Comparison, found: Effects) -> Row:
+    contrast, scale = one.contrast, found.scale
+    numbers = {
+        scale.noun: scale.back(contrast.difference),
+        "low": scale.back(contrast.low),
+        "high": scale.back(contrast.high),
+        "error": contrast.error,
+        "df": contrast.df,
+        "p": contrast.p,
+        "p_corrected": one.p_adjusted,
+        "p_equivalent": one.p_equivalent,
+        "probability": one.probability,
+        "seed_correlation": one.correlation,
+        "detectable": scale.back(one.detectable),
+    }
+    return {
+        "factor": one.factor,
+        "level": one.level,
+        "baseline": one.baseline,
+        **{name: _short(value) for name, value in numbers.items()},
+        "correction": found.correction,
+        "verdict": _verdict(one, found),
+        "reason": one.reason,
+        "seeds_needed": one.seeds_needed,
+        "cells": one.cells,
+        "seeds": one.seeds,
+        "unmatched": one.unmatched,
+        f"seed_{scale.noun}s": " ".join(f"{scale.back(v):.{_DIGITS}g}" for v in one.differences),
+    }
+
+
+def _verdict(one: Comparison, found: Effects) -> str:
+    if one.verdict != EQUIVALENT or found.delta is None:
+        return one.verdict
+    return f"equivalent within {found.scale.margin.format(found.scale.back(found.delta))}"
+
+
+def _source(source: Source) -> Row:
+    row = source.row
+    return {
+        "source": " × ".join(source.factors) or row.kind,
+        "kind": row.kind,
+        "ss": _short(row.ss),
+        "df": row.df,
+        "f": _short(row.f),
+        "p": _short(row.p),
+        "partial_omega2": _short(row.omega2),
+    }
+
+
+def _short(value: float) -> float | None:
+    """Return a number with the digits that are certain; None in place of NaN."""
+    return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")

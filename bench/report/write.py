@@ -1,0 +1,165 @@
+"""Reports, made from a store alone: one function for each format, one line below for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from bench.errors import UserError, nearest
+from bench.report.figures.registry import FIGURES
+from bench.report.figures.style import encode
+from bench.report.formats import html, latex, markdown
+from bench.report.formats import index as index_page
+from bench.report.tables.registry import TABLES
+from bench.store.folder import Store
+from bench.store.frame import Results
+from bench.store.image_counts import collector_paused
+from bench.store.loading import load
+
+SUFFIXES = ("png", "svg")
+DEFAULT_FORMATS = ("html", "md", "csv", "tex")
+
+
+def write(store: Store, formats: Sequence[str] = DEFAULT_FORMATS) -> Path:
+    """Write the report of one experiment into ``report/`` of its results folder.
+
+    The same store gives the same bytes.
+
+    Args:
+        store: the results; nothing else is read.
+        formats: keys of ``FORMATS``.
+
+    Returns:
+        The main file of the first format.
+
+    Raises:
+        UserError: if a format is unknown, or results cannot be read or the report written.
+    """
+    _check(formats)
+    return _write_formats(load(store), formats)
+
+
+def write_all(
+    stores: Iterable[Store], formats: Sequence[str] = DEFAULT_FORMATS, *, index: Path | None = None
+) -> Iterator[Path]:
+    """Write the reports of several experiments, and a page that lists all of a folder.
+
+    Args:
+        stores: what to report on.
+        formats: keys of ``FORMATS``.
+        index: the folder of all results; None for no list.
+
+    Yields:
+        The main file of each report, as soon as it is written; then ``index.html``, if that lists
+        more than one experiment.
+
+    Raises:
+        UserError: as ``write``.
+    """
+    _check(formats)
+    entries = {}
+    for store in stores:
+        results = load(store)
+        yield _write_formats(results, formats)
+        if index is not None:
+            entries[store.folder] = index_page.entry(results)
+    if index is not None:
+        others = sorted(path.parent for path in index.glob("*/plan.json"))
+        listed = [entries.get(path) or _other(Store(path)) for path in others]
+        page = _write(index / "index.html", index_page.render(listed).encode())
+        if len(listed) > 1:
+            yield page
+
+
+def _other(store: Store) -> index_page.Entry:
+    """Return what is listed of an experiment that was not asked for, even if it is damaged."""
+    try:
+        return index_page.entry(load(store))
+    except UserError as error:
+        return index_page.Entry(store.folder.name, "", str(error), (), "", "")
+
+
+def write_html(results: Results, folder: Path) -> Path:
+    """Write ``report.html``, which holds everything itself."""
+    return _write(folder / "report.html", html.render(results, draw(results)).encode())
+
+
+def write_latex(results: Results, folder: Path) -> Path:
+    """Write ``report.tex``: tables to be input into a paper."""
+    return _write(folder / "report.tex", latex.render(results).encode("ascii"))
+
+
+def write_markdown(results: Results, folder: Path) -> Path:
+    """Write ``report.md`` and the figures that it shows."""
+    figures = draw(results)
+    write_figures(figures, folder / "figures")
+    captions = {name: str(figure.get_label()) for name, figure in figures.items()}
+    return _write(folder / "report.md", markdown.render(results, captions).encode())
+
+
+def write_csv(results: Results, folder: Path) -> Path:
+    """Write one CSV file for each of ``TABLES``; return the one of all trials."""
+    paths = {
+        name: _write(
+            folder / f"{name}.csv",
+            table(results).to_csv(index=False, lineterminator="\n").encode(),
+        )
+        for name, table in TABLES.items()
+    }
+    return paths["trials"]
+
+
+@lru_cache(maxsize=1)  # more than one format shows them
+def draw(results: Results) -> Mapping[str, Figure]:
+    """Return name → figure of those of ``FIGURES`` that have something to show."""
+    drawn = {name: function(results) for name, function in FIGURES.items()}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def write_figures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Write figures as files.
+
+    A file of an earlier report whose figure has nothing to show any more is removed.
+    """
+    for name in FIGURES:
+        for suffix in SUFFIXES:
+            path = folder / f"{name}.{suffix}"
+            if name in figures:
+                _write(path, encode(figures[name], suffix))
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _check(formats: Sequence[str]) -> None:
+    for name in formats:
+        if name not in FORMATS:
+            raise UserError(f"--format: unknown format {name!r}{nearest(name, FORMATS)}")
+    if not formats:
+        raise UserError(f"--format: names no format{nearest('', FORMATS)}")
+
+
+@collector_paused()  # figures are of many small things, and stay until the report is written
+def _write_formats(results: Results, formats: Sequence[str]) -> Path:
+    folder = results.store.folder / "report"
+    main_files = [FORMATS[name](results, folder) for name in dict.fromkeys(formats)]
+    return main_files[0]
+
+
+def _write(path: Path, content: bytes) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    return path
+
+
+FORMATS: Mapping[str, Callable[[Results, Path], Path]] = {
+    "html": write_html,
+    "md": write_markdown,
+    "csv": write_csv,
+    "tex": write_latex,
+}

@@ -1,0 +1,79 @@
+"""Corrections for many comparisons against statsmodels, scipy and Dunnett's own table."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from bench.analysis.stats.families import dunnett, dunnett_critical, error_scale, holm
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_holm_is_that_of_statsmodels(count):
+    p = np.random.default_rng(count).uniform(0, 0.2, count)
+    assert holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+def test_holm_by_hand():
+    # 4 × 0.01, 3 × 0.02, 2 × 0.03 falls below it and is raised, 1 × 0.5.
+    assert holm([0.5, 0.01, 0.03, 0.02]) == pytest.approx([0.5, 0.04, 0.06, 0.06])
+
+
+def test_what_could_not_be_tested_does_not_count():
+    found = holm([0.01, math.nan, 0.04])
+    assert found[0] == 0.02
+    assert found[2] == 0.04
+    assert math.isnan(found[1])
+    assert holm([]) == []
+
+
+# Dunnett (1964), table II: two-sided 5 % points for comparisons with a control.
+TABLE = {
+    (2, 5): 3.03, (3, 5): 3.29, (2, 10): 2.57, (3, 10): 2.76, (4, 10): 2.89,
+    (2, 20): 2.38, (3, 20): 2.54, (4, 20): 2.65, (9, 20): 2.95, (2, 60): 2.27,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("comparisons", "df"), TABLE)
+def test_critical_values_are_those_of_the_table(comparisons, df):
+    assert dunnett_critical(comparisons, df) == pytest.approx(TABLE[comparisons, df], abs=0.0051)
+
+
+@pytest.mark.parametrize("arms", [2, 4, 7])
+def test_p_values_are_those_of_scipy(arms):
+    rng = np.random.default_rng(arms)
+    samples = rng.normal(size=(arms + 1, 5)) + np.arange(arms + 1)[:, None] / 2
+    expected = stats.dunnett(*samples[1:], control=samples[0], random_state=0)
+    df = samples.size - len(samples)
+    found = [dunnett(t, arms, df) for t in expected.statistic]
+    assert found == pytest.approx(expected.pvalue, abs=2e-3)
+
+
+@pytest.mark.parametrize(("comparisons", "df"), [(2, 2), (4, 8), (6, 12), (30, 90)])
+def test_p_at_the_critical_value_is_alpha(comparisons, df):
+    for alpha in (0.05, 0.01):
+        critical = dunnett_critical(comparisons, df, alpha)
+        assert dunnett(critical, comparisons, df) == pytest.approx(alpha, abs=1e-6)
+        assert dunnett(-critical, comparisons, df) == pytest.approx(alpha, abs=1e-6)
+
+
+def test_one_comparison_is_students_test():
+    assert dunnett(2.5, 1, 7) == pytest.approx(2 * stats.t.sf(2.5, 7), abs=1e-9)
+    assert dunnett_critical(1, 7) == pytest.approx(stats.t.ppf(0.975, 7))
+
+
+def test_extremes():
+    assert dunnett(math.inf, 3, 4) == 0
+    assert dunnett(0.0, 3, 4) == 1
+    ps = [dunnett(t, 4, 8) for t in np.linspace(0, 20, 50)]
+    assert ps == sorted(ps, reverse=True)
+
+
+@pytest.mark.parametrize("df", [1, 2, 14, 2000])
+def test_the_scale_of_the_error_has_its_moments(df):
+    scale, weights = error_scale(df)
+    assert weights.sum() == pytest.approx(1)
+    assert weights @ scale**2 == pytest.approx(1)
+    assert weights @ scale == pytest.approx(stats.chi.mean(df) / math.sqrt(df))

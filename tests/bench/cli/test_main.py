@@ -1,0 +1,334 @@
+"""The command line as a newcomer uses it: whole runs, and one line for every mistake."""
+
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from bench.__main__ import main
+from bench.experiment.code_digest import ROOT
+from bench.store.folder import Store
+
+EXPERIMENTS = ROOT / "experiments"
+SMALL = """
+name: small
+question: Does anything work?
+data: {name: scenes, train: 4, val: 2, test: 1, size: 48}
+model: {base_channels: 4, depth: 2}
+train: {crop_size: 32, batch_size: 2, epochs: 1, learning_rate: 1.0e-2}
+evaluate: {panels: 1}
+factors:
+  train.loss: [ce, dice]
+seeds: 2
+baseline: {train.loss: ce}
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in, with a small experiment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BENCH_DATA", raising=False)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    return tmp_path
+
+
+def bench(capsys, *arguments):
+    """Run a command line; return its exit status and what it printed on each stream."""
+    capsys.readouterr()
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_run_then_report(here, capsys):
+    status, out, err = bench(capsys, "run", "small.yaml")
+    assert (status, err) == (0, "")
+    assert "[4/4]" in out
+    assert "python -m bench report small" in out
+    status, out, _ = bench(capsys, "report")
+    assert status == 0
+    path = here / out.removeprefix("report: ").strip()
+    assert path.name == "report.html"
+    assert "Does anything work?" in path.read_text(encoding="utf-8")
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert text.count("dice") > 1
+    assert "| smp_macro_imagewise | " in text.replace("\\", "")
+
+
+def test_a_second_run_measures_nothing(here, capsys):
+    bench(capsys, "run", "small.yaml", "--quiet")
+    before = {path: path.read_bytes() for path in (here / "results").rglob("trials/*")}
+    status, out, _ = bench(capsys, "run", "small.yaml")
+    assert status == 0
+    assert "4 of 4 trials are stored already" in out
+    assert {path: path.read_bytes() for path in (here / "results").rglob("trials/*")} == before
+
+
+def test_a_report_is_the_same_bytes_every_time(here, capsys):
+    bench(capsys, "run", "small.yaml", "--quiet")
+
+    def files():
+        bench(capsys, "report")
+        report = here / "results" / "small" / "report"
+        return {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
+
+    assert files() == files()
+
+
+def test_results_do_not_depend_on_loader_processes(here, capsys):
+    for workers in (0, 2):
+        bench(
+            capsys, "run", "small.yaml", "--workers", workers, "--results", f"r{workers}", "--quiet"
+        )
+    one, two = (list(Store(here / f"r{n}" / "small").records()) for n in (0, 2))
+    assert [r.result["metrics"] for r in one] == [r.result["metrics"] for r in two]
+
+
+def test_dry_run_lists_trials_and_measures_none(here, capsys):
+    bench(capsys, "run", "small.yaml", "--set", "seeds=1", "--quiet")
+    status, out, _ = bench(capsys, "run", "small.yaml", "--dry-run")
+    assert status == 0
+    assert "4 trials, 2 of them stored" in out
+    assert "0✓ 1" in out
+    assert "for the other 2 on cpu" in out
+    assert len(Store(here / "results" / "small").keys()) == 2
+
+
+def test_a_dry_run_estimates_before_anything_was_measured(here, capsys):
+    status, out, _ = bench(capsys, "run", "small.yaml", "--dry-run")
+    assert status == 0
+    assert "for the other 4 on cpu" in out
+    assert not (here / "results").exists()
+
+
+def test_quiet_says_nothing(here, capsys):
+    assert bench(capsys, "run", "small.yaml", "--quiet") == (0, "", "")
+
+
+def test_a_failing_trial_is_named_and_the_status_is_1(here, capsys):
+    broken = ["--set", "train.small_images=drop", "--set", "train.crop_size=500"]
+    status, _, err = bench(capsys, "run", "small.yaml", *broken)
+    assert status == 1
+    assert err.splitlines()[0].startswith(
+        "error: ce, seed 0: failed: train.crop_size: none of the 4"
+    )
+    assert bench(capsys, "report")[0] == 0
+
+
+def test_status_counts(here, capsys):
+    bench(capsys, "run", "small.yaml", "--quiet")
+    status, out, _ = bench(capsys, "status")
+    assert status == 0
+    assert out.splitlines()[-1].split() == ["small", "4", "4", "0", "0"]
+
+
+def test_schema(here, capsys):
+    status, out, _ = bench(capsys, "schema")
+    assert status == 0
+    assert bench(capsys, "schema", "--output", "s.json")[0] == 0
+    assert (here / "s.json").read_text() == out
+
+
+MISTAKES = {
+    "missing file": (["run", "smal.yaml"], "smal.yaml: cannot be read (No such file"),
+    "a folder": (["run", "."], "cannot be read (Is a directory)"),
+    "unknown verb": (["runn"], "No such command 'runn'"),
+    "unknown option": (["run", "small.yaml", "--sed", "1"], "No such option: --sed"),
+    "missing argument": (["run"], "Missing "),
+    "option of wrong type": (["run", "small.yaml", "--workers", "two"], "--workers"),
+    "unknown key": (["run", "small.yaml", "--set", "train.epochz=2"], "did you mean 'epochs'?"),
+    "wrong type": (["run", "small.yaml", "--set", "train.epochs=soon"], "train.epochs: Input should"),
+    "negative": (["run", "small.yaml", "--set", "train.epochs=-1"], "greater than or equal to 1"),
+    "unknown loss": (["run", "small.yaml", "--set", "factors.train.loss=[ce, dicee]", "--set",
+                      "baseline={}"], "unknown loss 'dicee'; did you mean 'dice'?"),
+    "unknown model": (["run", "small.yaml", "--set", "model.name=unett"], "did you mean 'unet'?"),
+    "unknown dataset": (["run", "small.yaml", "--set", "data={name: msrc}"], "did you mean 'msrc_v2'?"),
+    "no such factor": (["run", "small.yaml", "--set", "factors.train.lss=[1]"], "is no setting"),
+    "empty factor": (["run", "small.yaml", "--set", "factors.train.loss=[]"], "has no levels"),
+    "baseline": (["run", "small.yaml", "--set", "baseline.train.loss=dice+ce"], "is no level of it"),
+    "valid": (["run", "small.yaml", "--set", "model.padding=valid"], "does not fit an unpadded U-Net"),
+    "unknown device": (["run", "small.yaml", "--device", "gpu"], "--device: unknown device 'gpu'"),
+    "no such device": (["run", "small.yaml", "--device", "cuda:99"], "this machine has no 'cuda:99'"),
+    "missing data": (["run", "small.yaml", "--set", "data={name: msrc_v2}"], "msrc_v2"),
+    "unwritable": (["run", "small.yaml", "--results", "small.yaml"], "results cannot be written"),
+    "no results": (["report", "--results", "nowhere"], "nowhere: no experiment has been run here"),
+    "nothing to count": (["status", "--results", "nowhere"], "no experiment has been run here"),
+    "unknown format": (["report", "--format", "pdf"], "unknown format 'pdf'"),
+    "unknown result": (["report", "smal"], "no experiment 'smal'; there are: done"),
+    "schema nowhere": (["schema", "--output", "no/where.json"], "no/where.json: cannot be written"),
+    "unknown data": (["data", "check", "scene"], "unknown dataset 'scene'; did you mean 'scenes'?"),
+    "unknown data setting": (["data", "check", "scenes", "--set", "sed=1"], "did you mean 'seed'?"),
+    "no archive": (["data", "install", "msrc_v2", "--from", "small.yaml"], "small.yaml"),
+    "missing archive": (["data", "install", "msrc_v2", "--from", "gone.zip"], "gone.zip"),
+    "nothing to install": (["data", "install", "scenes"], "nothing to install"),
+    "audit of no split": (["data", "audit", "scenes", "--split", "vla"], "vla"),
+    "audit into no folder": (["data", "audit", "scenes", "--output", "no/a.md"], "no/a.md"),
+    "preview nowhere": (["data", "preview", "scenes", "--output", "no/x.png"], "no/x.png"),
+    "preview of no split": (["data", "preview", "scenes", "--split", "tests"], "tests"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_one_line_and_status_2(here, capsys, case):
+    Store(here / "results" / "done").write_plan({"name": "done", "trials": []})
+    before = sorted(path for path in here.rglob("*") if path.is_file())
+    arguments, expected = MISTAKES[case]
+    status, out, err = bench(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("error: ")
+    assert expected in err
+    after = sorted(path for path in here.rglob("*") if path.is_file())
+    assert after == before  # nothing half done
+
+
+@pytest.fixture
+def own(here):
+    """A folder of one's own with three images, each with a mask."""
+    for split, count in (("train", 2), ("val", 1)):
+        for kind in ("images", "masks"):
+            (here / "own" / kind / split).mkdir(parents=True)
+        for i in range(count):
+            cv2.imwrite(
+                str(here / f"own/images/{split}/{i}.png"), np.full((40, 50, 3), 90, np.uint8)
+            )
+            cv2.imwrite(str(here / f"own/masks/{split}/{i}.png"), np.eye(40, 50, dtype=np.uint8))
+    (here / "own" / "classes.yaml").write_text("names: [ground, line]\n")
+    return here / "own"
+
+
+def spoil_size(own):
+    cv2.imwrite(str(own / "masks/train/1.png"), np.zeros((40, 49), np.uint8))
+
+
+def spoil_label(own):
+    cv2.imwrite(str(own / "masks/train/1.png"), np.full((40, 50), 7, np.uint8))
+
+
+def spoil_missing(own):
+    (own / "masks/train/1.png").unlink()
+
+
+def spoil_truncated(own):
+    path = own / "images/train/1.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (spoil_size, ["1.png", "40", "49"]),
+        (spoil_label, ["1.png", "7", "2000"]),
+        (spoil_missing, ["1"]),
+        (spoil_truncated, ["1.png"]),
+    ],
+)
+def test_a_folder_of_ones_own_that_is_broken(own, capsys, spoil, expected):
+    command = ["data", "check", "folder", "--set", f"path={own}"]
+    assert bench(capsys, *command)[0] == 0
+    spoil(own)
+    status, _, err = bench(capsys, *command)
+    assert status == 2
+    assert len(err.splitlines()) == 1, err
+    for word in expected:
+        assert word in err
+
+
+def test_training_on_a_folder_of_ones_own(own, capsys):
+    data = f"data={{name: folder, path: '{own}'}}"
+    status, _, err = bench(capsys, "run", "small.yaml", "--set", data, "--set", "seeds=1", "-q")
+    assert (status, err) == (0, "")
+
+
+def test_the_msrc_study_at_a_size_for_tests(here, capsys, real_data):
+    shrink = ["model.base_channels=4", "model.depth=2", "train.epochs=1", "train.crop_size=64",
+              "train.precision=fp32", "seeds=1", "factors.train.loss=[ce, dice]",
+              "factors.model.upsampling=[bilinear]", "include=[]"]  # fmt: skip
+    options = [word for setting in shrink for word in ("--set", setting)]
+    study = EXPERIMENTS / "msrc_v2" / "loss_ablation.yaml"
+    status, _, err = bench(capsys, "run", study, "--data", real_data, "--quiet", *options)
+    assert (status, err) == (0, "")
+    assert bench(capsys, "report")[0] == 0
+    store = Store(here / "results" / "msrc_v2_loss_ablation")
+    per_class = (store.folder / "report" / "per_class.csv").read_text(encoding="utf-8")
+    names = ["building", "grass", "tree", "cow", "sheep", "sky", "aeroplane", "water", "face",
+             "car", "bicycle", "flower", "sign", "bird", "book", "chair", "road", "cat", "dog",
+             "body", "boat"]  # fmt: skip
+    assert [name for name in names if name in per_class] == names
+    record = next(store.records())
+    assert record.result["counts"]["evaluated_images"] == 59
+    assert record.result["counts"]["train_images"] == 276
+    photograph = cv2.imdecode(
+        np.frombuffer(store.blob(record.result["panels"][0]["image"]), np.uint8), cv2.IMREAD_COLOR
+    )
+    assert photograph.std() > 20
+
+
+def test_the_riddle_is_told_with_the_numbers_of_the_run(here, capsys):
+    study = ["--set", "evaluate.study=true", "--set", "data.void=class"]
+    assert bench(capsys, "run", "small.yaml", "--quiet", "--set", "seeds=1", *study)[0] == 0
+    bench(capsys, "report")
+    store = Store(here / "results" / "small")
+    text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
+    for record in store.records():
+        scores = store.details(record.key)["history"][-1]["metrics"]
+        said = (
+            f"{record.label}: the study's score is {scores['study_iou']:.3f}, of which "
+            f"{scores['study_iou_absent']:.3f} comes from classes that a batch does not hold; "
+            f"the true mean IoU is {scores['mean_iou']:.3f}."
+        )
+        assert said in text
+    assert (store.folder / "report" / "figures" / "study.png").stat().st_size > 5000
+
+
+def test_an_audit_shows_who_is_fooled(here, capsys):
+    status, out, _ = bench(capsys, "data", "audit", "scenes")
+    assert status == 0
+    rows = {
+        line.split()[0]: line.split()[1:] for line in reversed(out.splitlines()) if line.strip()
+    }
+    assert rows["dataset"][-1] == "1.000"
+    assert float(rows["smp_macro_imagewise"][0]) > 0.5 > float(rows["dataset"][0])
+    assert "smp_macro_imagewise gives a high score for knowing nothing" in out
+
+
+def test_an_audit_is_written_as_a_page(here, capsys):
+    status, out, _ = bench(capsys, "data", "audit", "scenes", "--split", "test", "--output", "a.md")
+    assert (status, out.strip()) == (0, "page: a.md")
+    page = (here / "a.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| smp_macro_imagewise | 0"))
+    assert row.endswith("| 1.000 |")
+    assert "| convention | most_frequent (grass) |" in page
+    assert "> **Warning:** smp_macro_imagewise gives a high score for knowing nothing" in page
+    assert "python -m bench data audit scenes --split test" in page
+
+
+def test_preview_writes_a_picture(here, capsys):
+    status, out, _ = bench(capsys, "data", "preview", "scenes", "--count", 2)
+    assert (status, out.strip()) == (0, "picture: preview.png")
+    assert cv2.imread("preview.png").shape[2] == 3
+
+
+def test_an_interruption_prints_the_line_that_resumes(here, capsys, monkeypatch):
+    from bench.execution import job as trial_job
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(trial_job.MEASURES, "accuracy", interrupt)
+    monkeypatch.setattr(sys, "argv", ["bench", "run", "small.yaml"])
+    status, _, err = bench(capsys, "run", "small.yaml")
+    assert status == 130
+    assert "python -m bench run small.yaml" in err
+
+
+def test_as_a_program_from_another_folder(here):
+    command = [sys.executable, "-m", "bench", "report", "--results", "none"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: none: no experiment has been run here\n"

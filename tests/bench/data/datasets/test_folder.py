@@ -1,0 +1,158 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.data import registry
+from bench.data.datasets import folder
+from bench.data.datasets.folder import Settings
+from bench.errors import UserError
+
+IDS = np.array([[0, 1, 2, 2], [255, 0, 1, 2], [1, 1, 1, 0]], dtype=np.uint8)
+RGB = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+
+
+def write(root, classes, mask=IDS, image=RGB, suffix=".png"):
+    for split in ("train", "val"):
+        for kind, array in (("images", image + (split == "val")), ("masks", mask)):
+            (root / kind / split).mkdir(parents=True, exist_ok=True)
+            bgr = array[..., ::-1] if array.ndim == 3 else array
+            cv2.imwrite(str(root / kind / split / f"a{suffix}"), bgr)
+    (root / "classes.yaml").write_text(classes)
+    return root
+
+
+def load(root, **values):
+    return registry.load(Settings(path=str(root), **values), root / "nowhere")
+
+
+def read(root, **values):
+    return load(root, **values).splits["train"].read("train/a.png")
+
+
+def test_values_are_labels_in_the_order_of_the_names(tmp_path):
+    dataset = load(write(tmp_path, "names: [x, y, z]"))
+    assert dataset.classes == ("x", "y", "z")
+    image, mask = dataset.splits["train"].read("train/a.png")
+    np.testing.assert_array_equal(image, RGB)
+    np.testing.assert_array_equal(mask, IDS)
+
+
+def test_names_by_value_may_leave_gaps(tmp_path):
+    values = np.array([[7, 26, 7], [0, 255, 26]], dtype=np.uint8)
+    root = write(tmp_path, "names: {26: car, 7: road}\nignore: [0]", values, RGB[:2, :3])
+    assert load(root).classes == ("car", "road")
+    np.testing.assert_array_equal(read(root)[1], [[1, 0, 1], [255, 255, 0]])
+
+
+def test_255_may_be_a_class(tmp_path):
+    root = write(tmp_path, "names: {0: ground, 255: figure}", np.where(IDS > 1, 255, 0))
+    np.testing.assert_array_equal(read(root)[1], IDS > 1)
+
+
+def test_colours_are_labels(tmp_path):
+    colours = np.array([(9, 8, 7), (7, 8, 9), (0, 0, 0), (255, 255, 255)], dtype=np.uint8)
+    labels = np.arange(12).reshape(3, 4) % 4
+    classes = (
+        "names: [a, b]\nmasks: palette\ncolours: [[9, 8, 7], [7, 8, 9]]\n"
+        "ignore: [[0, 0, 0], [255, 255, 255]]"
+    )
+    root = write(tmp_path, classes, colours[labels])
+    np.testing.assert_array_equal(read(root)[1], np.where(labels > 1, 255, labels))
+    np.testing.assert_array_equal(load(root).palette, colours[:2])
+
+
+def test_grey_values_on_request(tmp_path):
+    image, _ = read(write(tmp_path, "names: [x, y, z]"), channels=1)
+    np.testing.assert_allclose(image[..., 0], RGB @ [0.299, 0.587, 0.114], atol=1)
+
+
+def test_classes_without_colours_are_given_some(tmp_path):
+    palette = load(write(tmp_path, "names: [x, y, z]")).palette
+    assert len({tuple(colour) for colour in palette.tolist()}) == 3
+
+
+def test_a_path_is_relative_to_the_data_folder(tmp_path):
+    write(tmp_path / "mine" / "set", "names: [x, y, z]")
+    dataset = registry.load(Settings(path="mine/set"), tmp_path)
+    assert dataset.splits["val"].names == ("val/a.png",)
+
+
+def test_what_does_not_fit_into_memory_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "_CACHE_BYTES", 0)
+    split = load(write(tmp_path, "names: [x, y, z]")).splits["train"]
+    first, again = split.read("train/a.png"), split.read("train/a.png")
+    np.testing.assert_array_equal(first[1], again[1])
+    assert first[1] is not again[1]
+
+
+# fmt: off
+CLASSES = {
+    "unknown key": ("names: [a]\ncolors: [[1, 2, 3]]", "unknown key 'colors'; did you mean 'colours'"),
+    "no names": ("masks: ids", "names: Field required"),
+    "empty names": ("names: []", "names"),
+    "names that are none": ("names: [a, no]", "names"),
+    "a name twice": ("names: [a, a]", "names: a name is given twice"),
+    "a blank name": ("names: [a, ' ']", "names: ' ' is no name"),
+    "a name of two lines": ('names: ["a\\nb"]', r"names: 'a\nb' is no name"),
+    "a key twice": ("names: [a]\nnames: [b]", "key 'names' is given twice"),
+    "too few colours": ("names: [a, b]\ncolours: [[1, 2, 3]]", "colours: 1 for 2 names"),
+    "no colours": ("names: [a, b]\nmasks: palette", "colours: needed"),
+    "a colour that is none": ("names: [a]\ncolours: [[1, 2, 300]]", "colours"),
+    "a colour twice": ("names: [a, b]\nmasks: palette\ncolours: [[1, 2, 3], [1, 2, 3]]", "given twice"),
+    "a value that is a class and void": ("names: [a, b]\nignore: [1]", "given twice"),
+    "values for colours": ("names: [a]\nmasks: palette\ncolours: [[1, 2, 3]]\nignore: [0]", "ignore: colours are wanted"),
+    "colours for values": ("names: [a]\nignore: [[0, 0, 0]]", "ignore: values are wanted"),
+    "values of coloured classes": ("names: {1: a}\nmasks: palette\ncolours: [[1, 2, 3]]", "names: a list is wanted"),
+    "another kind": ("names: [a]\nmasks: rle", "masks: "),
+    "too large a value": ("names: {256: a}", "names"),
+    "a tag": ("names: !!python/name:os.system", "not readable as YAML"),
+    "a list": ("- a", "a mapping"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_wrong_classes_file_is_explained(kind, tmp_path):
+    text, message = CLASSES[kind]
+    write(tmp_path, text)
+    with pytest.raises(UserError) as error:
+        load(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'classes.yaml'}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("classes", "mask", "message"),
+    [
+        ("names: [x, y]", IDS, "unknown value 2 in 3 pixels"),
+        ("names: [x, y, z]", IDS[:2], "2x4 pixels, its image has 3x4"),
+        ("names: [x, y, z]", RGB, "has colours"),
+        (
+            "names: [x]\nmasks: palette\ncolours: [[0, 1, 2]]",
+            RGB,
+            "11 unknown colours: (3, 4, 5) in 1 pixel",
+        ),
+    ],
+)
+def test_a_wrong_mask_is_named(classes, mask, message, tmp_path):
+    write(tmp_path, classes, mask)
+    with pytest.raises(UserError) as error:
+        read(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'masks' / 'train' / 'a.png'}: {message}")
+
+
+def test_a_wrong_image_is_named(tmp_path):
+    write(tmp_path, "names: [x, y, z]")
+    Image.fromarray(IDS.astype(np.uint16)).save(tmp_path / "images" / "train" / "a.png")
+    with pytest.raises(UserError, match=r"images/train/a\.png: has more than 8 bits"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["classes.yaml", "images", "masks"])
+def test_what_is_missing_is_named(missing, tmp_path):
+    write(tmp_path, "names: [x, y, z]")
+    (tmp_path / missing).rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=missing):
+        load(tmp_path)

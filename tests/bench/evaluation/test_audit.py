@@ -1,0 +1,195 @@
+"""The audit: tables, what it flags, what a report says; and the real data's canaries."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.data import registry
+from bench.data.inspect import settings_for
+from bench.evaluation import audit
+from bench.evaluation.counts import soft_json
+from bench.evaluation.dummy_baselines import CANARIES, PERFECT, from_counts
+from bench.evaluation.metric_variants import CONVENTIONS
+from bench.report.content import audit as report
+from bench.report.formats import markdown
+from bench.store import loading
+
+HONEST = dict.fromkeys(CANARIES, 0.05) | {PERFECT: 1.0}
+
+
+def flagged(**rows):
+    """Return convention → all that is said of it."""
+    found = audit.flags(pd.DataFrame(rows).T)
+    return {
+        flag.convention: " ".join(f.text for f in found if f.convention == flag.convention)
+        for flag in found
+    }
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    settings = settings_for("scenes", {"train": 6, "val": 4, "size": 48})
+    return registry.load(settings, tmp_path_factory.mktemp("none"))
+
+
+def test_the_audit_of_a_dataset(scenes):
+    found = audit.audit(scenes, "val")
+    assert list(found.table.columns) == list(CANARIES)
+    assert list(found.table.index) == [*CONVENTIONS, *audit.EXTRA_ROWS]
+    assert (found.table.loc[list(CONVENTIONS), PERFECT] == 1).all()
+    assert (found.table.loc["classes_averaged", "uniform"]) == len(scenes.classes)
+    assert found.table.equals(audit.audit(scenes, "val").table)
+    names = {flag.convention for flag in found.flags}
+    assert "dataset" not in names
+    assert {"smp_macro_imagewise", "milesial_dice"} <= names
+
+
+def test_nothing_is_flagged_where_knowing_nothing_earns_nothing():
+    assert flagged(dataset=HONEST, study=HONEST) == {}
+
+
+def test_a_high_score_for_knowing_nothing_is_flagged():
+    found = flagged(dataset=HONEST, study={**HONEST, "prior": 0.5, "uniform": 0.499 - 0.2})
+    assert list(found) == ["study"]
+    assert "prior 0.500, where the perfect prediction gets 1.000." in found["study"]
+    assert "uniform" not in found["study"]
+
+
+def test_high_is_meant_relative_to_the_perfect_one():
+    found = flagged(imagewise={**HONEST, "uniform": 0.3, PERFECT: 0.4})
+    assert "uniform 0.300, where the perfect prediction gets 0.400." in found["imagewise"]
+    assert flagged(imagewise={**HONEST, "uniform": 0.3}) == {}
+
+
+def test_far_above_the_dataset_score_is_high_too():
+    found = flagged(dataset=HONEST, study={**HONEST, "most_frequent": 0.31})
+    assert list(found) == ["study"]
+    high = {**HONEST, "most_frequent": 0.31}
+    assert flagged(dataset=high, study=high) == {}
+
+
+def test_a_low_score_for_the_perfect_one_is_flagged():
+    found = flagged(dataset=HONEST, mmseg={**HONEST, PERFECT: 0.9})
+    assert found == {"mmseg": "mmseg gives the perfect prediction 0.900, which should be 1."}
+
+
+def test_the_real_validation_split(real_data):
+    """All grass, on the 59 images: not worth anything, and yet 0.87 by two popular scores."""
+    msrc = registry.load(settings_for("msrc_v2", {}), real_data)
+    found = audit.audit(msrc, "val")
+    grass = msrc.classes.index("grass")
+    masks = [msrc.splits["val"].read(name)[1] for name in msrc.splits["val"].names]
+    pixels, void = sum(int((m == grass).sum()) for m in masks), [m == 255 for m in masks]
+    total = sum(mask.size - v.sum() for mask, v in zip(masks, void, strict=True))
+    column = found.table["most_frequent"]
+    assert column["dataset"] == pytest.approx(pixels / total / 21)
+    # smp, image by image: one class in 21 is predicted, and the absent others are right.
+    each = []
+    for mask in masks:
+        there = set(np.unique(mask)) - {255}
+        shared = (mask == grass).sum() / (mask != 255).sum()
+        each.append((21 - len(there | {grass}) + shared) / 21)
+    assert column["smp_macro_imagewise"] == pytest.approx(np.mean(each))
+    assert column["smp_macro_imagewise"] > 0.85
+    assert {flag.convention for flag in found.flags} == {
+        "study",
+        "smp_macro_imagewise",
+        "milesial_dice",
+    }
+
+
+# The report's part. Two arms: one predicts nothing but the first class, the other is right.
+
+
+@pytest.fixture
+def audited(make_store):
+    """Return a function that adds sums to the details of a made-up store, and loads it."""
+
+    def build(truth_of=lambda arm: 0, **options):
+        store = make_store(classes=6, **options)
+        for record in store.records():
+            arm = record.label
+            truth = np.random.default_rng(truth_of(arm)).integers(1, 9, (4, 6))
+            truth[:, 3:] = 0
+            known = from_counts(tuple("abcd"), truth, np.array([9, 1, 1, 1, 1, 1]))
+            details = store.details(record.key)
+            details.pop("schema", None)
+            kind = "most_frequent" if arm == "dice" else PERFECT
+            store.commit(record, {**details, **stored(known[kind])})
+        return loading.load(store)
+
+    return build
+
+
+def stored(evidence):
+    entries = [
+        [[int(t), int(p), int(m[t, p])] for t, p in np.argwhere(m)] for m in evidence.matrices
+    ]
+    return {
+        "confusion": {"images": list(evidence.names), "entries": entries},
+        "soft": soft_json(evidence),
+        "train_pixels": [9, 1, 1, 1, 1, 1],
+    }
+
+
+def test_the_report_scores_arms_beside_canaries(audited):
+    (section,) = report.sections(audited())
+    assert section.arms == ("ce", "dice")
+    assert section.table.columns == ("convention", *CANARIES, "ce", "dice")
+    rows = {
+        row[0]: dict(zip(section.table.columns, row, strict=True)) for row in section.table.rows
+    }
+    assert list(rows) == [*CONVENTIONS, *audit.EXTRA_ROWS]
+    for row in rows.values():
+        assert row["ce"] == row[PERFECT]
+        assert row["dice"] == row["most_frequent"]
+    assert rows["classes_averaged"]["ce"] == "3"
+    text = " ".join(section.sentences)
+    assert "(building)" in text  # the name of the class that is most frequent in training
+    assert rows["study_absent"]["dice"] == "0.500"
+    own, soft = rows["dataset"]["dice"], rows["study"]["dice"]
+    assert f"Of the {soft} that study gives to dice, 0.500 is for classes" in text
+    assert f"dataset gives it {own}." in text
+    assert any(flag.startswith("smp_macro_imagewise gives") for flag in section.flags)
+
+
+def test_arms_of_different_truth_are_audited_apart(audited):
+    first, second = report.sections(audited(truth_of=len))
+    assert (first.arms, second.arms) == (("ce",), ("dice",))
+
+
+def test_more_predictors_than_conventions_go_down(audited):
+    factors = {"train.loss": [f"loss{i}" for i in range(8)]}
+    (section,) = report.sections(audited(factors=factors, seeds=(0,)))
+    assert section.table.columns[1:] == (*CONVENTIONS, *audit.EXTRA_ROWS)
+    assert [row[0] for row in section.table.rows] == [*CANARIES, *factors["train.loss"]]
+
+
+def test_the_report_names_conventions_that_prefer_another_arm(audited):
+    (section,) = report.sections(audited())
+    assert not any("puts" in sentence for sentence in section.sentences)
+    scores = pd.DataFrame(
+        {"a": dict.fromkeys(CONVENTIONS, 0.1), "b": dict.fromkeys(CONVENTIONS, 0.2)}
+    )
+    scores.loc["study"] = [0.3, 0.25]
+    scores = scores.reindex([*CONVENTIONS, *audit.EXTRA_ROWS])
+    assert list(report._about_arms(scores)) == ["dataset puts b first; study puts a first."]
+
+
+@pytest.mark.parametrize("name", ["two arms", "nothing run", "all failed"])
+def test_a_store_without_sums_has_no_audit(example, name):
+    assert report.sections(loading.load(example(name))) == ()
+
+
+def test_the_definitions_fit_a_markdown_table():
+    rendered = str(markdown.table(report.definitions()))
+    assert len(rendered.splitlines()) == 2 + len(CONVENTIONS)
+
+
+def test_the_batch_size_reaches_the_canaries():
+    known = from_counts(("a", "b"), np.array([[4, 0], [0, 4]]), np.array([1, 1]), batch_size=1)
+    whole = {name: dataclasses.replace(e, batch_size=2) for name, e in known.items()}
+    assert audit.table(known).loc["study_absent", PERFECT] == pytest.approx(0.5)
+    assert audit.table(whole).loc["study_absent", PERFECT] == 0

@@ -1,0 +1,218 @@
+"""A trial measured: scores that follow from the stored matrices, pictures that are the images."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from bench.data import registry
+from bench.errors import UserError
+from bench.evaluation import predict
+from bench.evaluation.counts import from_json
+from bench.evaluation.evaluate import evaluate
+from bench.execution import accuracy
+from bench.experiment.trial import TrialSettings
+from unet import UNet
+
+CPU = torch.device("cpu")
+SMALL = {
+    "data": {"name": "scenes", "train": 4, "val": 3, "test": 2, "size": 48},
+    "model": {"base_channels": 4, "depth": 2},
+    "train": {"crop_size": 32, "batch_size": 2, "epochs": 2, "learning_rate": 1e-2},
+    "evaluate": {"panels": 2, "extremes": 0},
+}
+
+
+def measure(tmp_path, seed=0, **changes):
+    values = {name: {**section, **changes.get(name, {})} for name, section in SMALL.items()}
+    blobs = {}
+
+    def put(content, suffix):
+        name = f"{len(blobs)}{suffix}"
+        blobs[name] = content
+        return name
+
+    settings = TrialSettings.model_validate(values)
+    found = accuracy.measure(settings, seed, root=tmp_path, device=CPU, workers=0, put=put)
+    return settings, found, blobs
+
+
+def test_scores_follow_from_the_stored_matrices(tmp_path):
+    _, found, _ = measure(tmp_path)
+    classes = len(found.result["classes"])
+    matrix = np.zeros((classes, classes))
+    for image in found.details["confusion"]["entries"]:
+        for truth, prediction, pixels in image:
+            matrix[truth, prediction] += pixels
+    with np.errstate(invalid="ignore"):
+        iou = matrix.diagonal() / (matrix.sum(0) + matrix.sum(1) - matrix.diagonal())
+    metrics = found.result["metrics"]
+    assert metrics["mean_iou"] == pytest.approx(np.nanmean(iou), abs=1e-12)
+    assert metrics["classes_averaged"] == np.isfinite(iou).sum()
+    assert metrics["classes_in_truth"] == (matrix.sum(1) > 0).sum()
+    assert metrics["pixel_accuracy"] == pytest.approx(matrix.trace() / matrix.sum(), abs=1e-12)
+    assert [value is None for value in metrics["iou"]] == list(np.isnan(iou))
+
+
+def test_what_is_measured_can_be_stored(tmp_path):
+    _, found, _ = measure(tmp_path)
+    json.dumps([found.result, found.details], allow_nan=False)
+    assert [row["epoch"] for row in found.details["history"]] == [1, 2]
+    assert (
+        found.details["history"][-1]["metrics"]["mean_iou"] == found.result["metrics"]["mean_iou"]
+    )
+
+
+def test_the_evidence_is_stored_for_every_convention(tmp_path):
+    settings, found, _ = measure(tmp_path)
+    evidence = from_json(found.details["confusion"], found.details["soft"])
+    dataset = registry.load(settings.data, tmp_path)
+    pixels = [(dataset.splits["val"].read(name)[1] != 255).sum() for name in evidence.names]
+    assert evidence.mass.sum(1) == pytest.approx(pixels)  # probabilities of a pixel sum to 1
+    assert (evidence.hits <= evidence.truth + 1e-3).all()
+    assert (evidence.hits <= evidence.mass + 1e-3).all()
+    masks = [dataset.splits["train"].read(name)[1] for name in dataset.splits["train"].names]
+    counted = [sum(int((mask == label).sum()) for mask in masks) for label in range(9)]
+    assert found.details["train_pixels"] == counted
+
+
+def test_the_same_seed_gives_the_same_result(tmp_path):
+    def essence(seed):
+        _, found, blobs = measure(tmp_path, seed)
+        losses = [row["train_loss"] for row in found.details["history"]]
+        return found.result["metrics"], losses, blobs
+
+    assert essence(1) == essence(1)
+    assert essence(1) != essence(2)
+
+
+def test_panels_are_the_images_and_labels_themselves(tmp_path):
+    settings, found, blobs = measure(tmp_path)
+    split = registry.load(settings.data, tmp_path).splits["val"]
+    assert len(found.result["panels"]) == 2
+    for panel in found.result["panels"]:
+        image, mask = split.read(panel["name"])
+        stored = {
+            kind: cv2.imdecode(np.frombuffer(blobs[panel[kind]], np.uint8), cv2.IMREAD_UNCHANGED)
+            for kind in ("image", "truth", "prediction")
+        }
+        assert np.array_equal(stored["image"][..., ::-1], image)
+        assert np.array_equal(stored["truth"], mask)
+        assert stored["prediction"].shape == mask.shape
+        assert stored["prediction"].max() < len(found.result["classes"])
+
+
+def test_the_worst_and_best_images_are_kept_too(tmp_path):
+    _, found, _ = measure(tmp_path, evaluate={"panels": 1, "extremes": 1})
+    by_image = {}
+    stored = found.details["confusion"]
+    for name, entries in zip(stored["images"], stored["entries"], strict=True):
+        matrix = np.zeros((9, 9))
+        for truth, prediction, pixels in entries:
+            matrix[truth, prediction] = pixels
+        with np.errstate(invalid="ignore"):
+            iou = matrix.diagonal() / (matrix.sum(0) + matrix.sum(1) - matrix.diagonal())
+        by_image[name] = np.nanmean(iou)
+    kept = {panel["why"]: panel for panel in found.result["panels"]}
+    assert list(kept) == ["chosen", "worst", "best"]
+    assert kept["worst"]["name"] == min(by_image, key=by_image.get)
+    assert kept["best"]["name"] == max(by_image, key=by_image.get)
+    for panel in kept.values():
+        assert panel["iou"] == pytest.approx(by_image[panel["name"]], abs=1e-12)
+
+
+def test_no_image_is_both_worst_and_best(tmp_path):
+    _, found, _ = measure(tmp_path, evaluate={"panels": 0, "extremes": 2})
+    panels = found.result["panels"]
+    assert [panel["why"] for panel in panels] == ["worst", "worst", "best"]
+    assert len({panel["name"] for panel in panels}) == 3
+
+
+def test_membranes_are_scored_as_the_challenge_does(tmp_path, made_up_data):
+    settings = TrialSettings.model_validate(
+        {**SMALL, "data": {"name": "isbi2012"}, "train": {**SMALL["train"], "epochs": 1}}
+    )
+    found = accuracy.measure(
+        settings, 0, root=made_up_data, device=CPU, workers=0, put=lambda content, suffix: suffix
+    )
+    rows = [image["scores"] for image in found.details["shapes"].values()]
+    assert len(rows) == found.result["counts"]["evaluated_images"]
+    for name in ("v_rand", "v_rand_split", "v_info", "v_info_merge", "pixel_error"):
+        expected = np.mean([row[name] for row in rows if row[name] is not None])
+        assert found.result["metrics"][name] == pytest.approx(expected, abs=1e-12)
+    assert found.result["metrics"]["pixel_error"] == pytest.approx(
+        1 - found.result["metrics"]["pixel_accuracy"], abs=1e-12
+    )
+
+
+def test_counts_say_what_was_done(tmp_path):
+    _, found, _ = measure(tmp_path)
+    counts = found.result["counts"]
+    classes = len(found.result["classes"])
+    parameters = sum(p.numel() for p in UNet(3, classes, base_channels=4, depth=2).parameters())
+    done = {"train_images": 4, "dropped_images": 0, "evaluated_images": 3, "steps": 4}
+    assert counts == {**counts, **done, "parameters": parameters, "step_pixels": 2 * 32 * 32}
+    assert found.result["memory"] is None  # on a CPU
+
+
+def test_a_batch_of_all_images_is_as_large_as_there_are_images(tmp_path):
+    _, found, _ = measure(tmp_path, train={"batch_size": 9})
+    assert found.result["counts"]["step_pixels"] == 4 * 32 * 32
+
+
+def test_the_test_images_are_not_looked_at_during_training(tmp_path):
+    _, found, _ = measure(tmp_path, evaluate={"split": "test", "keep": "best"})
+    assert found.result["watched_split"] == "val"
+    assert found.result["counts"]["evaluated_images"] == 2
+
+
+def test_a_checkpoint_is_the_network_that_was_scored(tmp_path):
+    settings, found, blobs = measure(tmp_path, evaluate={"checkpoint": True})
+    dataset = registry.load(settings.data, tmp_path)
+    model = UNet(3, len(dataset.classes), base_channels=4, depth=2)
+    model.load_state_dict(safetensors.torch.load(blobs[found.result["checkpoint"]]))
+    predictor = predict.predictor(settings.model, settings.train, device=CPU, precision="fp32")
+    again = evaluate(model, dataset.splits["val"], predictor, len(dataset.classes))
+    assert accuracy.scores(again).items() <= found.result["metrics"].items()
+    assert measure(tmp_path)[1].result["checkpoint"] is None
+
+
+def test_an_unpadded_network_goes_through(tmp_path):
+    _, found, _ = measure(
+        tmp_path, model={"padding": "valid", "norm": "none"}, train={"crop_size": 60}
+    )
+    pixels = sum(n for image in found.details["confusion"]["entries"] for _, _, n in image)
+    assert pixels > 0
+
+
+@pytest.fixture
+def without_val(monkeypatch):
+    """Datasets that have no images for validation."""
+    real = registry.load
+
+    def load(settings, root):
+        whole = real(settings, root)
+        splits = {name: split for name, split in whole.splits.items() if name != "val"}
+        return whole.__class__(**{**vars(whole), "splits": splits})
+
+    monkeypatch.setattr(registry, "load", load)
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path, without_val):
+    with pytest.raises(UserError, match="scenes has no val split here; it has train, test"):
+        measure(tmp_path)
+
+
+def test_a_final_run_without_validation_watches_nothing(tmp_path, without_val):
+    _, found, _ = measure(tmp_path, evaluate={"split": "test"})
+    assert found.result["watched_split"] is None
+    assert [row["metrics"] for row in found.details["history"]] == [{}, {}]
+    assert found.result["metrics"]["mean_iou"] is not None
+
+
+def test_without_validation_no_epoch_can_be_chosen(tmp_path, without_val):
+    with pytest.raises(UserError, match="no val split"):
+        measure(tmp_path, evaluate={"split": "test", "keep": "best"})

@@ -1,0 +1,90 @@
+"""What a person reads while a sweep runs."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bench.execution import progress
+from bench.store.records import Record
+
+
+def record(status="done", score=0.5, label="ce"):
+    return Record(
+        key="k", experiment="e", measure="accuracy", status=status, reason="no [memory]",
+        arm={}, label=label, seed=1, settings={}, provenance={}, environment={}, started="",
+        seconds=75.0, result={"metrics": {"mean_iou": score, "classes_averaged": 9}},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.25, "0.2 s"),
+        (42.4, "42 s"),
+        (60, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (18120, "5 h 02 min"),
+    ],
+)
+def test_durations_are_words(seconds, words):
+    assert progress.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (record(), "mIoU 0.500 over 9 classes"),
+        (record(score=None), "mIoU undefined over 9 classes"),
+        (record(score=0.0), "mIoU 0.000 over 9 classes"),
+        (record("oom"), "oom (no [memory])"),
+    ],
+)
+def test_outcomes_are_words(given, words):
+    assert progress.outcome(given) == words
+
+
+def console(terminal):
+    return Console(file=io.StringIO(), force_terminal=terminal, width=120)
+
+
+def sweep(shown):
+    with shown.sweep(5, stored=3):
+        for label in ("ce", "[bold]dice"):
+            shown.trial(label, 1, epochs=1, replicate="seed")
+            shown.epoch(label, 1, {"epoch": 1, "train_loss": 0.7, "metrics": {"mean_iou": 0.5}})
+            shown.finished(record(label=label))
+
+
+def test_lines_where_there_is_no_terminal():
+    out = console(terminal=False)
+    shown = progress.choose(out, quiet=False)
+    sweep(shown)
+    lines = out.file.getvalue().splitlines()
+    assert lines[0] == "3 of 5 trials are stored already"
+    assert lines[1].startswith("[4/5] ce, seed 1: mIoU 0.500 over 9 classes in 1 min 15 s, ")
+    assert lines[2] == "[5/5] [bold]dice, seed 1: mIoU 0.500 over 9 classes in 1 min 15 s"
+
+
+def test_bars_on_a_terminal():
+    out = console(terminal=True)
+    sweep(progress.choose(out, quiet=False))
+    text = out.file.getvalue()
+    assert "2/2" in text
+    assert "[bold]dice, seed 1" in text  # a label is text, not markup
+    assert "loss 0.700  mIoU 0.500" in text
+
+
+def test_nothing_if_quiet():
+    out = console(terminal=True)
+    sweep(progress.choose(out, quiet=True))
+    assert out.file.getvalue() == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_transfer_of_known_and_unknown_length(terminal):
+    out = console(terminal)
+    with progress.transfer(out) as moved:
+        moved(10, 100)
+        moved(100, 0)
+    assert ("download" in out.file.getvalue()) == terminal

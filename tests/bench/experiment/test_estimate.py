@@ -1,0 +1,72 @@
+"""An estimate comes from what was measured, and from arithmetic where nothing was."""
+
+import pytest
+import torch
+
+from bench.experiment import estimate, plan
+from bench.experiment.config import Experiment
+from bench.store.folder import Store
+from bench.store.records import Record
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def trials(tmp_path):
+    described = Experiment.model_validate(
+        {
+            "name": "small",
+            "data": {"name": "scenes", "train": 4, "val": 2, "test": 1, "size": 48},
+            "model": {"base_channels": 4, "depth": 2},
+            "train": {"crop_size": 32, "epochs": 1},
+            "factors": {"train.loss": ["ce", "dice"], "train.epochs": [1, 10]},
+            "seeds": [0, 1, 2],
+        }
+    )
+    return plan.plan(described, tmp_path)
+
+
+def store_result(store, trial, seconds):
+    store.commit(
+        Record(
+            key=trial.key, experiment="small", measure="accuracy", status="done", reason=None,
+            arm=trial.arm.levels, label=trial.arm.label, seed=trial.seed,
+            settings=trial.arm.settings.effective("accuracy"), provenance={}, environment={}, started="",
+            seconds=seconds, result={},
+        ),
+        {},
+    )  # fmt: skip
+
+
+def test_an_arm_takes_as_long_as_it_took(trials, tmp_path):
+    store = Store(tmp_path / "small")
+    for trial, seconds in zip(trials, (10.0, 100.0, 20.0, 200.0), strict=False):
+        store_result(store, trial, seconds)
+    left = [trial for trial in trials if trial.seed > 0]
+    assert estimate.seconds("accuracy", left, store, root=tmp_path, device=CPU) == pytest.approx(
+        2 * 330
+    )
+
+
+def test_without_records_time_follows_the_work(trials, tmp_path, monkeypatch):
+    timed = []
+    monkeypatch.setattr(estimate, "_image_seconds", lambda *args: timed.append(args) or 0.01)
+    empty = Store(tmp_path / "small")
+    one, ten = trials[0], trials[1]  # epochs of 4 images, 2 images evaluated after each and last
+    assert estimate.seconds("accuracy", [one], empty, root=tmp_path, device=CPU) == pytest.approx(
+        0.01 * (4 + 2 * 2 / 3)
+    )
+    assert estimate.seconds("accuracy", [ten], empty, root=tmp_path, device=CPU) == pytest.approx(
+        0.01 * (40 + 11 * 2 / 3)
+    )
+    timed.clear()
+    estimate.seconds("accuracy", trials, empty, root=tmp_path, device=CPU)
+    assert len(timed) == 1  # arms that differ in loss and epochs only
+
+
+def test_a_first_estimate_is_a_time(trials, tmp_path):
+    assert (
+        0
+        < estimate.seconds("accuracy", trials, Store(tmp_path / "none"), root=tmp_path, device=CPU)
+        < 3600
+    )

@@ -1,0 +1,183 @@
+"""An experiment → arms × seeds, with keys that change when the result may."""
+
+import itertools
+
+import pytest
+
+from bench.errors import UserError
+from bench.experiment import plan
+from bench.experiment.config import Experiment
+
+FACTORS = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}
+SCENES = {"name": "scenes", "train": 4, "val": 2, "test": 1}
+
+
+def experiment(**changes):
+    values = {
+        "name": "small",
+        "data": SCENES,
+        "factors": FACTORS,
+        "seeds": [0, 1],
+        "baseline": {"train.loss": "ce", "model.upsampling": "bilinear"},
+    }
+    return Experiment.model_validate({**values, **changes})
+
+
+def labels(described):
+    return [arm.label for arm in plan.arms(described)]
+
+
+def test_full_factorial_is_the_product():
+    expected = [f"{a} · {b}" for a, b in itertools.product(*FACTORS.values())]
+    assert labels(experiment()) == expected
+
+
+def test_one_at_a_time_is_the_baseline_and_each_other_level():
+    described = experiment(design="one_at_a_time")
+    assert labels(described) == ["ce · bilinear", "dice", "transposed"]  # what differs from it
+
+
+def test_exclude_and_include():
+    described = experiment(
+        exclude=[{"train.loss": "dice", "model.upsampling": "transposed"}],
+        include=[{"model.name": "smp_unet", "model.encoder": "resnet18"}],
+    )
+    found = plan.arms(described)
+    assert [arm.label for arm in found] == [
+        "ce · bilinear", "ce · transposed", "dice · bilinear", "smp_unet · resnet18",
+    ]  # fmt: skip
+    assert found[-1].settings.model.name == "smp_unet"
+    assert found[-1].settings.train.loss == "ce"  # an included arm stands on the baseline
+
+
+def test_levels_reach_the_settings():
+    described = experiment(
+        factors={"train.schedule.gamma": [0.1, 0.5], "train.crop_size": [64, 96]}, baseline={}
+    )
+    found = {
+        (a.settings.train.schedule.gamma, a.settings.train.crop_size): a.label
+        for a in plan.arms(described)
+    }
+    assert found[0.5, 64] == "gamma 0.5 · crop_size 64"
+    assert len(found) == 4
+
+
+def test_an_undeclared_baseline_is_what_the_sections_say():
+    described = experiment(baseline={}, train={"loss": "dice"}, model={"upsampling": "transposed"})
+    assert plan.baseline(described) == {
+        "train.loss": "dice",
+        "model.upsampling": "transposed",
+    }
+
+
+def test_every_arm_has_a_seed_before_any_has_two(tmp_path):
+    trials = plan.plan(experiment(), tmp_path)
+    assert [trial.seed for trial in trials] == [0] * 4 + [1] * 4
+    assert len({trial.key for trial in trials}) == 8
+
+
+def test_keys_are_stable_and_change_with_settings_and_seed(tmp_path):
+    def keys(**changes):
+        return {trial.key for trial in plan.plan(experiment(**changes), tmp_path)}
+
+    assert keys() == keys()
+    assert keys() == keys(name="renamed", question="why?")  # does not touch a measurement
+    assert keys() == keys(baseline={})
+    assert not keys() & keys(train={"epochs": 99})
+    assert not keys() & keys(data={**SCENES, "seed": 7})
+    assert not keys() & keys(seeds=[2, 3])
+    assert keys(seeds=[0]) < keys()
+
+
+def test_an_option_that_a_model_does_not_read_is_no_part_of_its_key(tmp_path):
+    def key(channels):
+        smp = {"name": "smp_unet", "base_channels": channels, "encoder": "resnet18"}
+        return plan.plan(experiment(factors={}, baseline={}, model=smp, seeds=[0]), tmp_path)[0].key
+
+    assert key(8) == key(64)
+
+
+def test_arms_that_are_one_trial_are_refused(tmp_path):
+    described = experiment(
+        factors={
+            "model.name": ["unet", "smp_unet"],
+            "model.upsampling": ["bilinear", "transposed"],
+        },
+        model={"encoder": "resnet18"},
+        baseline={},
+    )
+    with pytest.raises(
+        UserError, match="'smp_unet · bilinear' and 'smp_unet · transposed' are the s"
+    ):
+        plan.plan(described, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"exclude": [{"train.loss": "ce"}, {"train.loss": "ce"}]}, "is excluded"),
+        ({"exclude": [{"train.loss": "dice"}] , "design": "one_at_a_time",
+          "factors": {"train.loss": ["ce", "dice"], "model.depth": [2, 3]},
+          "baseline": {"train.loss": "ce", "model.depth": 2}}, None),
+        ({"include": [{"train.epochs": -1}]}, "arm 'epochs -1': train.epochs: Input should be greater"),
+        ({"include": [{"train.loss": "dise"}]}, "unknown loss 'dise'; did you mean 'dice'?"),
+        ({"factors": {"model.encoder": ["resnet18", "resnet19"]}, "baseline": {},
+          "model": {"name": "smp_unet"}}, "model.encoder: unknown encoder 'resnet19'; did you mean"),
+    ],
+)  # fmt: skip
+def test_an_arm_that_cannot_be_is_named(changes, expected, tmp_path):
+    described = experiment(**changes)
+    if expected is None:
+        assert len(plan.plan(described, tmp_path)) == 4
+        return
+    with pytest.raises(UserError) as caught:
+        plan.plan(described, tmp_path)
+    assert expected in str(caught.value)
+
+
+def test_a_metric_that_the_dataset_lacks_is_refused(tmp_path, made_up_data):
+    with pytest.raises(UserError, match="small: metric: scenes has no v_rand"):
+        plan.plan(experiment(metric="v_rand"), tmp_path)
+    membranes = experiment(metric="v_rand", data={"name": "isbi2012"})
+    assert plan.plan(membranes, made_up_data)
+
+
+def test_times_of_batches_of_several_sizes_are_not_compared(tmp_path):
+    timed = {"measure": "throughput", "metric": "milliseconds"}
+    with pytest.raises(UserError, match="milliseconds is of a whole batch, and arms have batches"):
+        plan.plan(experiment(factors={"train.batch_size": [1, 4]}, baseline={}, **timed), tmp_path)
+    assert plan.plan(experiment(**timed), tmp_path)
+
+
+def test_a_split_that_the_dataset_lacks_is_refused(tmp_path, made_up_data):
+    data = {"name": "msrc_v2", "training": "train+val"}
+    with pytest.raises(UserError, match="small: evaluate: msrc_v2 has no val split here"):
+        plan.plan(experiment(data=data), made_up_data)
+    with pytest.raises(UserError, match="no val split"):
+        plan.plan(experiment(data=data, evaluate={"split": "test", "keep": "best"}), made_up_data)
+    assert plan.plan(experiment(data=data, evaluate={"split": "test"}), made_up_data)
+
+
+def test_an_exclusion_that_matches_nothing_is_a_mistake():
+    described = experiment(
+        design="one_at_a_time", exclude=[{"train.loss": "dice", "model.upsampling": "transposed"}]
+    )
+    with pytest.raises(UserError, match="matches no arm"):
+        plan.arms(described)
+
+
+def test_a_described_plan_lists_every_trial(tmp_path):
+    described = experiment(question="Which loss?")
+    trials = plan.plan(described, tmp_path)
+    body = plan.describe(described, trials, "python -m bench run small.yaml")
+    assert [t["key"] for t in body["trials"]] == [t.key for t in trials]
+    assert body["trials"][0]["arm"] == {"train.loss": "ce", "model.upsampling": "bilinear"}
+    assert body["baseline"] == {"train.loss": "ce", "model.upsampling": "bilinear"}
+
+
+def test_the_plan_says_from_where_on_differences_matter(tmp_path):
+    described = experiment(equivalence=0.02)
+    assert plan.describe(described, [], "")["equivalence"] == 0.02
+    assert plan.describe(experiment(), [], "")["equivalence"] is None
+    without = [trial.key for trial in plan.plan(experiment(), tmp_path)]
+    assert [trial.key for trial in plan.plan(described, tmp_path)] == without

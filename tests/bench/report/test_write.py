@@ -1,0 +1,402 @@
+"""The report as a reader gets it: what it says, that names stay text, the same bytes each time."""
+
+import csv
+import dataclasses
+import html
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bench.errors import UserError
+from bench.report import write
+from bench.report.content import sentences
+from bench.report.content.views import Table
+from bench.report.figures.registry import FIGURES
+from bench.report.formats import markdown
+from bench.report.tables.registry import TABLES
+from bench.report.write import FORMATS
+from bench.store import loading
+from bench.store.folder import Store
+
+RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def render(store):
+    """Return the report without its figures, which take most of the time."""
+    return markdown.render(loading.load(store), {})
+
+
+def seen(markup):
+    """Return the text that a browser shows of some HTML."""
+    return html.unescape(re.sub(r"<[^>]*>", "", markup)).strip()
+
+
+def rows(text, heading):
+    """Return the first table under a heading as a browser shows it, its header first."""
+    rendered = RENDERER.render(text).partition(f">{heading}</h")[2]
+    rendered = rendered[: rendered.index("</table>")]
+    return [
+        [seen(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)]
+        for row in re.findall(r"<tr>(.*?)</tr>", rendered, re.S)
+    ]
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def seven(example):
+    return render(example("seven arms"))
+
+
+def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
+    header, *body = rows(seven, "By arm")
+    assert header[:5] == ["arm", "mean IoU", "n", "95 % interval", "classes averaged"]
+    assert [row[0] for row in body] == [
+        "ce · bilinear (baseline)",
+        "ce · transposed",
+        "dice · bilinear",
+        "dice · transposed",
+        "dice+ce · bilinear",
+        "dice+ce · transposed",
+        "smp_unet",
+    ]
+    values = [
+        record.result["metrics"]["mean_iou"]
+        for record in example("seven arms").records()
+        if record.label == "ce · bilinear"
+    ]
+    mean = sum(values) / 3
+    sd = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
+    half = 4.302653 * sd / 3**0.5  # t with 2 degrees of freedom
+    interval = f"{mean - half:.3f} to {mean + half:.3f}"
+    assert body[0][1:5] == [f"{mean:.3f} ± {sd:.3f}", "3", interval, "20"]
+    assert body[3][1:5] == ["–", "0", "–", "–"]
+    assert body[1][-1] == "seed 2 oom"
+
+
+def test_what_is_missing_is_said_first_and_named(seven):
+    warning = seven.index("5 of 21 trials have no result: 1 diverged, 3 not run, 1 oom")
+    assert warning < seven.index("## Compared with the baseline") < seven.index("## By arm")
+    assert seven.index("The grid is incomplete: ") < seven.index("do not all have results under")
+    assert seven.index("do not all have results under") < seven.index("Full factorial of")
+    assert rows(seven, "Trials without a result")[1:] == [
+        ["ce · transposed", "2", "oom", "out of luck in epoch 3"],
+        ["dice · bilinear", "0", "diverged", "out of luck in epoch 3"],
+        *(["dice · transposed", str(seed), "not run", ""] for seed in range(3)),
+    ]
+
+
+def test_a_complete_store_brings_no_warning(example):
+    text = render(example("one at a time"))
+    assert "Warning" not in text
+    assert "Trials without a result" not in text
+    assert "left out of training" not in text
+    assert "One factor at a time" in text
+
+
+def test_the_design_is_stated(seven):
+    assert (
+        "Full factorial of train.loss (ce, dice, dice+ce) × model.upsampling (bilinear, "
+        "transposed); 1 arm beside it.\n7 arms × 3 seeds: 21 trials, of which 16 finished." in seven
+    )
+    assert "Baseline: train.loss = ce, model.upsampling = bilinear." in seven
+    assert "Scores are of the val split (12 images" in seven
+
+
+def test_images_left_out_of_training_are_counted_by_arm(seven):
+    body = rows(seven, "Images left out of training")[1:]
+    assert body[4] == ["dice+ce · bilinear", "33", "7"]
+    assert [row[2] for row in body] == ["0", "0", "0", "–", "7", "0", "0"]
+
+
+def test_classes_are_named_in_a_table(seven):
+    header, *body = rows(seven, "IoU by class, in numbers")
+    assert len(body) == 21
+    assert len(header) == 8
+    assert body[5] == ["sky", *["–"] * 7]
+
+
+def test_how_to_reproduce(seven):
+    assert "```\npython -m bench run experiments/loss_ablation.yaml\n```" in seven
+    text = RENDERER.render(seven)
+    for value in ("2.15.0", "a1b2c3", "d4e5f6", "A CPU"):
+        assert value in text
+
+
+def test_pictures_are_linked_relatively_and_lie_there(example):
+    folder = write.write(example("naughty names")).parent
+    links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "report.md").read_text())
+    results = loading.load(example("naughty names"))
+    drawn = [name for name, draw in FIGURES.items() if draw(results) is not None]
+    assert links == [f"figures/{name}.png" for name in drawn]
+    assert "effects" in drawn
+    for link in links:
+        assert (folder / link).read_bytes().startswith(b"\x89PNG")
+        assert (folder / link).with_suffix(".svg").is_file()
+
+
+def test_a_figure_that_has_nothing_to_show_any_more_goes(make_store):
+    store = make_store(seeds=(0,), images=1)
+    figures = write.write(store, ["md"]).parent / "figures"
+    assert (figures / "panels.png").is_file()
+    for path in (store.folder / "trials").iterdir():
+        path.unlink()
+    text = write.write(store, ["md"]).read_text()
+    assert list(figures.iterdir()) == []
+    assert "figures/" not in text
+
+
+def test_tables_lie_beside_the_report(example):
+    folder = write.write(example("24 arms"), ["csv"]).parent
+    for name in TABLES:
+        with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            header, *body = csv.reader(file)
+        assert body
+        assert {len(row) for row in body} == {len(header)}
+
+
+def test_every_store_makes_a_report(every_store):
+    text = render(every_store)
+    for label in {trial["label"] for trial in every_store.read_plan()["trials"]}:
+        assert any(row[0].startswith(" ".join(label.split())) for row in rows(text, "By arm"))
+    trials = len(every_store.read_plan()["trials"])
+    assert len(rows(text, "Every trial")) == 1 + trials
+    assert "nan" not in text.lower()
+    assert "None" not in text
+
+
+def test_the_answer_comes_first_and_is_made_of_verdicts(example):
+    text = render(example("24 arms"))
+    answer = text[text.index("**The answer.**") : text.index("> **Warning:**")]
+    body = {row[0]: row for row in rows(text, "Compared with the baseline")[1:]}
+    decided = [name for name, row in body.items() if row[3] in ("better", "worse")]
+    assert decided
+    for name, row in body.items():
+        assert (f"{name} ({row[1]} points" in answer) == (name in decided)
+    assert "corrected for 5 comparisons; smaller ones it easily misses" in answer
+    assert text.index("Which loss?") < text.index(answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("two arms", "mean IoU is better with train.loss = dice (+13.0 points"),
+        ("one seed", "Nothing can be said about mean IoU against the baseline (ce) yet: only one"),
+        ("seven arms", "These runs do not decide any of 4 comparisons of mean IoU"),
+        ("a margin", "equivalent within ±2 points with train.loss = dice (0.00 points"),
+        ("one arm", "Nothing is compared here"),
+        ("nothing run", "yet: no seed finished in both"),
+    ],
+)
+def test_answers(example, name, expected):
+    text = render(example(name))
+    assert expected in text[: text.index("## ")]
+
+
+def test_what_is_undecided_says_how_many_seeds_would_decide(example):
+    text = render(example("seven arms"))
+    header, *body = rows(text, "Compared with the baseline")
+    assert header[3:5] == ["verdict", "seeds that would decide"]
+    for row in body:
+        assert row[3] == "inconclusive"
+        assert f"{row[0]} ({row[1]} points, {row[4]} seeds)" in text
+
+
+def test_no_report_says_that_there_is_no_difference(every_store):
+    text = render(every_store).lower()
+    text = text.replace("does not mean that there is no difference", "")
+    assert "no difference" not in text
+    assert "significant" not in text
+
+
+def test_interactions_and_anova_follow_the_arms_in_a_factorial(example):
+    text = render(example("24 arms"))
+    assert text.index("## By arm") < text.index("## Interactions")
+    header, *body = rows(text, "Analysis of variance")
+    assert header == ["source", "SS", "df", "F", "p", "partial ω²"]
+    assert [row[0] for row in body[:2]] == ["seed", "train.loss"]
+    assert [row[0] for row in body[-2:]] == ["interactions of three or more", "residual"]
+    assert "Effects within the levels of the other factor" in text
+    assert "Interactions" not in render(example("one at a time"))
+
+
+def test_intervals_over_images_are_a_table_of_their_own(make_store):
+    text = render(make_store(seeds=(0, 1), counted=12, images=0))
+    header, *body = rows(text, "If other images had been evaluated")
+    assert header[2:] == ["95 % interval over images", "images"]
+    assert [(row[0], row[3]) for row in body] == [("ce", "12"), ("dice", "12")]
+    assert "not about other training runs" in text
+
+
+@pytest.mark.parametrize("name", ["nothing run", "all failed"])
+def test_nothing_finished_is_said(example, name):
+    text = write.write(example(name)).read_text()
+    assert "6 of 6 trials have no result" in text
+    assert "No trial has finished yet" in text
+
+
+def test_one_run_each_settles_nothing(example):
+    assert "nothing here tells which" in render(example("one seed"))
+
+
+def test_how_many_classes_were_averaged_is_said(example):
+    said = " ".join(sentences.design(loading.load(example("two arms"))))
+    assert "mean IoU is the mean over the classes that have one, here 7 of 8." in said
+
+
+def test_the_same_store_gives_the_same_bytes(example):
+    first = contents(write.write(example("four arms")).parent)
+    assert contents(write.write(example("four arms")).parent) == first
+    assert {name.rpartition(".")[2] for name in first} == {"html", "md", "csv", "tex", "png", "svg"}
+
+
+def test_names_stay_text(example):
+    store = example("naughty names")
+    text = render(store)
+    rendered = RENDERER.render(text)
+    tags = {tag.lower() for tag in re.findall(r"<\s*/?\s*(\w+)", rendered)}
+    assert not tags & {"script", "b", "em", "a", "ul", "ol", "li"}
+    assert seen(rendered.partition("</h1>")[0]) == "a|b <script>alert(1)</script>"
+    assert "Question. # Is *this* | safe | <b>?" in seen(rendered)
+    shown = [row[0] for row in rows(text, "By arm")][1:]
+    labels = dict.fromkeys(trial["label"] for trial in store.read_plan()["trials"])
+    assert shown[0] == "<script>alert(1)</script> (baseline)"
+    assert shown[1:] == [" ".join(label.split()) for label in labels][1:]
+    classes = [row[0] for row in rows(text, "IoU by class, in numbers")][1:]
+    assert classes[1:4] == ["<b>|</b>", "$\\alpha$", "_cow_"]
+
+
+@given(st.text(max_size=60))
+def test_escaped_text_reads_the_same(text):
+    expected = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    escaped = markdown.escape(text)
+    assert seen(RENDERER.render(f"x {escaped} x")) == f"x {expected} x"
+    assert seen(RENDERER.render(escaped)) == expected
+    cells = markdown.table(Table(("a",), ((text,),)))
+    cell = re.search(r"<td[^>]*>(.*?)</td>", RENDERER.render(cells), re.S)
+    assert seen(cell[1]) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["- a", "1. a", "12) a", "+", "---", "===", "# a", "> a", "https://x.y", "www.x.y"]
+)
+def test_no_text_becomes_markup(text):
+    rendered = RENDERER.render(markdown.escape(text))
+    assert rendered == f"<p>{html.escape(text)}</p>\n"
+
+
+def test_readable_names_are_left_as_they_are():
+    for name in ("loss_ablation", "dice+ce · crop 96", "0.512 ± 0.021", "train.learning_rate"):
+        assert markdown.escape(name) == name
+
+
+def test_code_cannot_end_its_block():
+    rendered = RENDERER.render(markdown.code("run ``` </code> `x`"))
+    assert seen(rendered) == "run ``` </code> `x`"
+    assert rendered.count("<pre>") == 1
+
+
+def test_mixed_code_is_said_first(make_store):
+    store = make_store(seeds=(0,))
+    first = next(store.records())
+    changed = {**vars(first), "provenance": {**first.provenance, "code": "ffffff"}}
+    store.commit(type(first)(**changed), {})
+    text = render(store)
+    assert "measured with 2 different versions of the code" in text[: text.index("## By arm")]
+    assert "a1b2c3 (1 of 2 trials)" in text
+
+
+def test_means_over_different_classes_are_said_first(make_store):
+    store = make_store(seeds=(0,))
+    first = next(store.records())
+    metrics = {**first.result["metrics"], "classes_averaged": 3}
+    changed = {**vars(first), "result": {**first.result, "metrics": metrics}}
+    store.commit(type(first)(**changed), {})
+    assert "over different classes (3 to 7 of them)" in render(store)
+
+
+def test_weights_chosen_on_the_reported_split_are_said(make_store):
+    store = make_store(seeds=(0,))
+    first = next(store.records())
+    changed = {**vars(first), "settings": {"evaluate": {"keep": "best"}}}
+    store.commit(type(first)(**changed), {})
+    assert "scored best on val, the same split" in render(store)
+
+
+def test_what_a_dataset_says_of_its_scores_is_said_once(make_store):
+    store = make_store()
+    for record in list(store.records()):
+        noted = {**vars(record), "result": {**record.result, "note": "Not the leaderboard."}}
+        store.commit(type(record)(**noted), {})
+    text = render(store)
+    assert text.count("Not the leaderboard.") == 1
+    assert "Not the leaderboard." in text[: text.index("## By arm")]
+
+
+def test_records_outside_the_plan_are_counted(make_store):
+    store = make_store(seeds=(0, 1))
+    plan = store.read_plan()
+    store.write_plan({**plan, "trials": plan["trials"][:-1]})
+    assert "also holds 1 record of trials that are not part" in render(store)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_returns_its_main_file(example, name):
+    path = write.write(example("two arms"), [name])
+    assert path.is_file()
+    assert path.suffix == f".{name}"
+
+
+def test_all_stores_are_reported(example):
+    stores = [example("four arms"), example("two arms")]
+    paths = write.write_all(stores, ["csv"])
+    assert [path.parent.parent for path in paths] == [store.folder for store in stores]
+
+
+def test_mistakes_are_the_users(example, tmp_path, make_store):
+    with pytest.raises(UserError, match="unknown format 'cvs'; did you mean 'csv'"):
+        write.write(example("two arms"), ["cvs"])
+    with pytest.raises(UserError, match="names no format"):
+        write.write(example("two arms"), [])
+    with pytest.raises(UserError, match="holds no experiment"):
+        write.write(Store(tmp_path))
+    store = make_store(seeds=(0,))
+    (store.folder / "report").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        write.write(store)
+
+
+def test_reports_need_no_torch():
+    code = (
+        "import sys, bench.report\n"
+        "unwanted = {'torch', 'albumentations', 'unet', 'matplotlib.pyplot'} & set(sys.modules)\n"
+        "sys.exit(', '.join(unwanted) or 0)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_arms_of_which_the_arithmetic_is_not_known_are_in_its_table(make_store):
+    store = make_store(seeds=(0,))
+    known = {"step_gflops": 1.5, "step_pixels": 4096, "gflops_per_megapixel": 1234.4}
+    record = store.read("k0000s0")
+    result = {**record.result, "counts": {**record.result["counts"], **known}}
+    store.commit(dataclasses.replace(record, result=result), store.details("k0000s0"))
+    write.write(store, ["html", "md"])
+    text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
+    rows = text[text.index("## What the networks compute") :].split("\n| ")[3:]
+    assert "| 1.50 | 4,096 | 1,234 |" in rows[0]
+    assert "| – | – | – |" in rows[1]

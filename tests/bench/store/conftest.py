@@ -1,0 +1,28 @@
+"""A record of a trial that never was."""
+
+import pytest
+
+from bench.store.records import Record
+
+VALUES = {
+    "key": "k1",
+    "experiment": "small",
+    "measure": "accuracy",
+    "status": "done",
+    "reason": None,
+    "arm": {"train.loss": "ce"},
+    "label": "ce",
+    "seed": 0,
+    "settings": {"train": {"loss": "ce"}},
+    "provenance": {"data": "d", "code": "c"},
+    "environment": {"python": "3"},
+    "started": "2026-01-01T00:00:00+00:00",
+    "seconds": 1.5,
+    "result": {"metrics": {"mean_iou": 0.1 + 0.2, "iou": [None, 1e-300]}},
+}
+
+
+@pytest.fixture
+def make_record():
+    """Return a function that makes a record, some values of it changed."""
+    return lambda **changes: Record(**{**VALUES, **changes})
