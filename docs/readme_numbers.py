@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.analysis import load
 from bench.report.content.answers import answer
 from bench.report.formats import markdown
 from bench.store.folder import Store
 from bench.store.frame import Results
-from bench.store.loading import load
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

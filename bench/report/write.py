@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from bench.analysis.analysis import Analysis, load
 from bench.errors import UserError, nearest
+from bench.report.document import Document
 from bench.report.figures.registry import FIGURES
 from bench.report.figures.style import encode
 from bench.report.formats import html, latex, markdown
 from bench.report.formats import index as index_page
 from bench.report.tables.registry import TABLES
 from bench.store.folder import Store
-from bench.store.frame import Results
 from bench.store.image_counts import collector_paused
-from bench.store.loading import load
 
 SUFFIXES = ("png", "svg")
 DEFAULT_FORMATS = ("html", "md", "csv", "tex")
@@ -82,41 +81,32 @@ def _other(store: Store) -> index_page.Entry:
         return index_page.Entry(store.folder.name, "", str(error), (), "", "")
 
 
-def write_html(results: Results, folder: Path) -> Path:
+def write_html(document: Document, folder: Path) -> Path:
     """Write ``report.html``, which holds everything itself."""
-    return _write(folder / "report.html", html.render(results, draw(results)).encode())
+    return _write(folder / "report.html", html.render(document).encode())
 
 
-def write_latex(results: Results, folder: Path) -> Path:
+def write_latex(document: Document, folder: Path) -> Path:
     """Write ``report.tex``: tables to be input into a paper."""
-    return _write(folder / "report.tex", latex.render(results).encode("ascii"))
+    return _write(folder / "report.tex", latex.render(document.results).encode("ascii"))
 
 
-def write_markdown(results: Results, folder: Path) -> Path:
+def write_markdown(document: Document, folder: Path) -> Path:
     """Write ``report.md`` and the figures that it shows."""
-    figures = draw(results)
-    write_figures(figures, folder / "figures")
-    captions = {name: str(figure.get_label()) for name, figure in figures.items()}
-    return _write(folder / "report.md", markdown.render(results, captions).encode())
+    write_figures(document.figures, folder / "figures")
+    return _write(folder / "report.md", markdown.render(document).encode())
 
 
-def write_csv(results: Results, folder: Path) -> Path:
+def write_csv(document: Document, folder: Path) -> Path:
     """Write one CSV file for each of ``TABLES``; return the one of all trials."""
     paths = {
         name: _write(
             folder / f"{name}.csv",
-            table(results).to_csv(index=False, lineterminator="\n").encode(),
+            table(document.results).to_csv(index=False, lineterminator="\n").encode(),
         )
         for name, table in TABLES.items()
     }
     return paths["trials"]
-
-
-@lru_cache(maxsize=1)  # more than one format shows them
-def draw(results: Results) -> Mapping[str, Figure]:
-    """Return name → figure of those of ``FIGURES`` that have something to show."""
-    drawn = {name: function(results) for name, function in FIGURES.items()}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def write_figures(figures: Mapping[str, Figure], folder: Path) -> None:
@@ -142,9 +132,10 @@ def _check(formats: Sequence[str]) -> None:
 
 
 @collector_paused()  # figures are of many small things, and stay until the report is written
-def _write_formats(results: Results, formats: Sequence[str]) -> Path:
+def _write_formats(results: Analysis, formats: Sequence[str]) -> Path:
     folder = results.store.folder / "report"
-    main_files = [FORMATS[name](results, folder) for name in dict.fromkeys(formats)]
+    document = Document(results)
+    main_files = [FORMATS[name](document, folder) for name in dict.fromkeys(formats)]
     return main_files[0]
 
 
@@ -157,7 +148,7 @@ def _write(path: Path, content: bytes) -> Path:
     return path
 
 
-FORMATS: Mapping[str, Callable[[Results, Path], Path]] = {
+FORMATS: Mapping[str, Callable[[Document, Path], Path]] = {
     "html": write_html,
     "md": write_markdown,
     "csv": write_csv,

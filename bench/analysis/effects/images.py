@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,6 @@ class ImageInterval:
     images: int
 
 
-@functools.lru_cache(maxsize=1)
 def image_intervals(results: Results) -> dict[str, ImageInterval]:
     """Return the intervals of the first arms; none where images are few or no counts stored.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +54,6 @@ class Runs:
         return describe(seed_means(table)) if len(table) else describe([])
 
 
-@functools.lru_cache(maxsize=1)
 def runs(results: Results) -> Runs:
     """Collect the scores of an experiment."""
     seeds = tuple(dict.fromkeys(int(seed) for seed in results.trials["seed"]))

@@ -1,19 +1,18 @@
 """What an experiment shows: every comparison with the baseline, and a verdict on each.
 
-``effects(results)`` computes everything once; tables, figures and sentences read it from there.
+``bench.analysis.analysis`` computes everything once; tables, figures and sentences read it there.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 from dataclasses import dataclass
 
 from bench import metrics
 from bench.analysis.effects.comparisons import Comparison, compare
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, Source, analyse
-from bench.analysis.effects.runs import Runs, runs
-from bench.analysis.scales import Scale, scale_of
+from bench.analysis.effects.runs import Runs
+from bench.analysis.scales import Scale
 from bench.analysis.stats.sample import Sample, bartlett
 from bench.store.frame import Results
 
@@ -64,10 +63,8 @@ class Effects:
         return sum(comparison.testable for comparison in self.comparisons)
 
 
-@functools.lru_cache(maxsize=1)
-def effects(results: Results) -> Effects:
+def effects(results: Results, measured: Runs, scale: Scale) -> Effects:
     """Compute the statistics of an experiment."""
-    measured, scale = runs(results), scale_of(results.measurement)
     compared = measured.on(scale)
     higher = metrics.find(results.metric).higher_is_better
     declared = results.plan.get("equivalence")
@@ -101,13 +98,14 @@ def _levels(results: Results, measured: Runs) -> dict[tuple[str, str], Sample]:
     }
 
 
-def cell_means(results: Results, first: str, second: str) -> dict[tuple[str, str], Sample]:
+def cell_means(
+    results: Results, measured: Runs, first: str, second: str
+) -> dict[tuple[str, str], Sample]:
     """Return (level of one factor, level of another) → mean over seeds, in a full factorial.
 
-    The means are of what scores are compared by: lines of them are parallel where the effect of
+    Of runs on the scale of comparison, lines of them are parallel where the effect of
     one factor does not depend on the other.
     """
-    measured = runs(results).on(scale_of(results.measurement))
     one, other = results.by_level(first), results.by_level(second)
     return {
         (a, b): measured.sample([label for label in one[a] if label in other[b]])

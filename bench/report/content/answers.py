@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.analysis.effects import words
-from bench.analysis.effects.summary import Comparison, Effects, effects
+from bench.analysis.effects.summary import Comparison, Effects
 from bench.analysis.stats.constants import ALPHA
 from bench.analysis.stats.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE
 from bench.report.content.cells import counted, number, shortened
-from bench.store.frame import Results
 
 _CORRECTIONS = {"holm": "Holm's method", "dunnett": "Dunnett's test"}
 
 
-def answer(results: Results) -> list[str]:
+def answer(results: Analysis) -> list[str]:
     """Return sentences: what was seen, what is undecided, what could have been seen."""
-    found, replicate = effects(results), results.measurement.replicate
+    found, replicate = results.effects, results.measurement.replicate
     if not found.comparisons:
         return list(_alone(results, found))
     return [
@@ -28,9 +28,9 @@ def answer(results: Results) -> list[str]:
     ]
 
 
-def reading_effects(results: Results) -> str:
+def reading_effects(results: Analysis) -> str:
     """Return how to read the table and the figure of comparisons."""
-    found, replicate = effects(results), results.measurement.replicate
+    found, replicate = results.effects, results.measurement.replicate
     scale = found.scale
     if not found.comparisons:
         return ""
@@ -63,9 +63,9 @@ def reading_effects(results: Results) -> str:
     return " ".join(said)
 
 
-def reading_anova(results: Results) -> str:
+def reading_anova(results: Analysis) -> str:
     """Return how to read the analysis of variance; empty where there is none."""
-    found = effects(results)
+    found = results.effects
     if not found.anova:
         return ""
     return (
@@ -76,9 +76,9 @@ def reading_anova(results: Results) -> str:
     )
 
 
-def reading_interactions(results: Results) -> str:
+def reading_interactions(results: Analysis) -> str:
     """Say which factors depend on each other, and how far the question could be answered."""
-    found = effects(results)
+    found = results.effects
     tested = [one for one in found.interactions if one.p == one.p]
     if not tested:
         return ""
@@ -99,7 +99,7 @@ def reading_interactions(results: Results) -> str:
     )
 
 
-def reading_images(results: Results) -> str:
+def reading_images(results: Analysis) -> str:
     """Say what an interval over images is about."""
     return (
         "These intervals are about other images, not about other training runs: the evaluated "
@@ -108,7 +108,7 @@ def reading_images(results: Results) -> str:
     )
 
 
-def _alone(results: Results, found: Effects) -> Iterator[str]:
+def _alone(results: Analysis, found: Effects) -> Iterator[str]:
     """Say what one arm reached, where there is nothing to compare it with."""
     for label, sample in found.arms.items():
         if sample.n and len(found.arms) == 1:
@@ -121,7 +121,7 @@ def _alone(results: Results, found: Effects) -> Iterator[str]:
     yield "Nothing is compared here, so nothing is decided."
 
 
-def _seen(results: Results, found: Effects) -> str:
+def _seen(results: Analysis, found: Effects) -> str:
     metric, baseline = metrics.label(results.metric), f"the baseline ({results.baseline_arm})"
     if not found.tested:
         reasons = {one.reason for one in found.comparisons}

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.analysis.analysis import Analysis
 from bench.evaluation import audit
 from bench.evaluation.counts import ImageCounts
 from bench.evaluation.dummy_baselines import CANARIES, PERFECT, from_counts, most_frequent
 from bench.evaluation.metric_variants import CONVENTIONS
 from bench.report.content.views import Table
-from bench.store.frame import Results
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,7 @@ class _Trials:
     seeds: set[int]
 
 
-@lru_cache(maxsize=1)  # every format asks for it
-def sections(results: Results) -> tuple[Section, ...]:
+def sections(results: Analysis) -> tuple[Section, ...]:
     """Return an audit for each set of pixels that arms were evaluated on; none without sums.
 
     Made from the counts of each finished trial that has the soft sums and the number of
@@ -75,7 +73,7 @@ def definitions() -> Table:
     return Table(("convention", "what it is", "a class neither true nor predicted"), rows)
 
 
-def _groups(results: Results) -> list[_Trials]:
+def _groups(results: Analysis) -> list[_Trials]:
     groups: dict[Any, _Trials] = {}
     for arm, key, seed in results.done[["arm", "key", "seed"]].to_numpy():
         counts, result = results.counts.get(key), results.records[key].accuracy
@@ -90,7 +88,7 @@ def _groups(results: Results) -> list[_Trials]:
     return list(groups.values())
 
 
-def _section(results: Results, trials: _Trials) -> Section:
+def _section(results: Analysis, trials: _Trials) -> Section:
     first = trials.first
     pixels = np.array(trials.training_pixels, dtype=np.int64)
     known = from_counts(

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.report.content.cells import Table, seconds, table, whole
-from bench.store.frame import Results
 from bench.store.records import Record
 
 _GIB = 2**30
@@ -22,7 +22,7 @@ _ARITHMETIC = {
 }
 
 
-def cost_table(results: Results) -> Table:
+def cost_table(results: Analysis) -> Table:
     """Return a row for each arm with a measured trial: runs, time, memory where it was recorded."""
     measured = results.trials.dropna(subset=["seconds"])
     times = [name for name in ("seconds", "training_seconds") if name in measured]
@@ -53,7 +53,7 @@ def cost_table(results: Results) -> Table:
     return table(columns, rows)
 
 
-def arithmetic_table(results: Results) -> Table:
+def arithmetic_table(results: Analysis) -> Table:
     """Return a row for each arm with a measured trial: what its network computes."""
     known = {name: spelt for name, spelt in _ARITHMETIC.items() if name in results.trials}
     if not known:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.analysis.effects import words
-from bench.analysis.effects.images import image_intervals
-from bench.analysis.effects.summary import effects
 from bench.analysis.scales import MINUS
 from bench.analysis.stats.anova import HIGHER, RESIDUAL, SEED, Row
 from bench.report.content.cells import Table, between, number, table
-from bench.store.frame import Results
 
 _OTHER_SOURCES = {HIGHER: "interactions of three or more", RESIDUAL: "residual"}
 
 
-def effect_table(results: Results) -> Table:
+def effect_table(results: Analysis) -> Table:
     """Return a row for each comparison with the baseline: what was seen, and the verdict."""
-    found, replicate = effects(results), results.measurement.replicate
+    found, replicate = results.effects, results.measurement.replicate
     columns = [
         "compared with the baseline",
         words.heading(found, found.scale.noun),
@@ -52,7 +50,7 @@ def effect_table(results: Results) -> Table:
     return table(columns, rows, drop_empty=["p corrected", f"{replicate}s that would decide"])
 
 
-def anova_table(results: Results) -> Table:
+def anova_table(results: Analysis) -> Table:
     """Return the analysis of variance of a full factorial; no rows for other designs."""
     others = {SEED: results.measurement.replicate, **_OTHER_SOURCES}
     rows = [
@@ -62,14 +60,14 @@ def anova_table(results: Results) -> Table:
             str(source.row.df),
             *_tested(source.row),
         )
-        for source in effects(results).anova
+        for source in results.effects.anova
     ]
     return table(["source", "SS", "df", "F", "p", "partial ω²"], rows)
 
 
-def interaction_table(results: Results) -> Table:
+def interaction_table(results: Analysis) -> Table:
     """Return the effects of each factor within the levels of another that it depends on."""
-    found = effects(results)
+    found = results.effects
     rows = [
         (
             f"{simple.factor} = {simple.level}, not {simple.baseline}",
@@ -84,10 +82,10 @@ def interaction_table(results: Results) -> Table:
     return table(["effect of", "where", amount, "95 % interval", "p"], rows)
 
 
-def image_table(results: Results) -> Table:
+def image_table(results: Analysis) -> Table:
     """Return a row for each arm: its score if other images had been evaluated."""
-    found = image_intervals(results)
-    means = effects(results).arms
+    found = results.image_intervals
+    means = results.effects.arms
     rows = [
         (label, number(means[label].mean), between(one.low, one.high), str(one.images))
         for label, one in found.items()

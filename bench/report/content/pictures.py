@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from bench.analysis.analysis import Analysis
 from bench.data.dataset import IGNORE_INDEX
 from bench.report.figures.confusion import best_arm
 from bench.report.figures.pictures import Labels, Picture, paint, read_image, read_labels
-from bench.store.frame import DONE, Results
+from bench.store.frame import DONE
 from bench.store.records import Record
 from bench.store.results import Example
 
@@ -72,7 +73,7 @@ class Gallery:
     left_out: int
 
 
-def gallery(results: Results) -> Gallery | None:
+def gallery(results: Analysis) -> Gallery | None:
     """Choose pictures for a page and encode them; None where none are stored."""
     records = _records(results)
     if not records:
@@ -98,7 +99,7 @@ def gallery(results: Results) -> Gallery | None:
     )
 
 
-def _records(results: Results) -> dict[str, Record]:
+def _records(results: Analysis) -> dict[str, Record]:
     """Return arm → the record of its first trial in the plan that has pictures."""
     chosen: dict[str, Record] = {}
     for key, arm in zip(results.trials["key"], results.trials["arm"], strict=True):
@@ -109,7 +110,7 @@ def _records(results: Results) -> dict[str, Record]:
     return {arm: chosen[arm] for arm in results.arms if arm in chosen}
 
 
-def _first(results: Results, records: Mapping[str, Record], most: int) -> list[str]:
+def _first(results: Analysis, records: Mapping[str, Record], most: int) -> list[str]:
     """Return the baseline, the best arm and as many others as fit, in the order of the plan."""
     important = [arm for arm in (results.baseline_arm, best_arm(results)) if arm in records]
     kept = list(dict.fromkeys([*important, *records]))[:most]
@@ -150,7 +151,7 @@ def _ranked(painter: _Painter, record: Record) -> Iterable[Scene]:
 class _Painter:
     """Encodes each stored picture once, and remembers which classes it met."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Analysis) -> None:
         self._results = results
         self._encoded: dict[tuple[str, ...], tuple[str, tuple[int, int], str]] = {}
         self.occurring: set[str | None] = set()

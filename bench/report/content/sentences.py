@@ -8,20 +8,21 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.report.content.cells import counted
 from bench.report.content.words import KINDS
 from bench.report.tables import registry
-from bench.store.frame import DONE, Results, study_history
+from bench.store.frame import DONE, study_history
 
 _MOST_NAMED = 5  # files or trials that a warning names
 
 
-def question(results: Results) -> str:
+def question(results: Analysis) -> str:
     """Return what was asked, in the user's words."""
     return str(results.plan.get("question") or "")
 
 
-def warnings(results: Results) -> list[str]:
+def warnings(results: Analysis) -> list[str]:
     """Return what a reader has to know before any number, most important first."""
     return [
         *_damaged(results),
@@ -33,7 +34,7 @@ def warnings(results: Results) -> list[str]:
     ]
 
 
-def _damaged(results: Results) -> Iterator[str]:
+def _damaged(results: Analysis) -> Iterator[str]:
     """Name files that cannot be used."""
     for line in results.damaged[:_MOST_NAMED]:
         yield f"{line}. The next run measures again what is missing."
@@ -42,7 +43,7 @@ def _damaged(results: Results) -> Iterator[str]:
         yield f"{counted(more, 'more file')} cannot be used either."
 
 
-def _stale(results: Results) -> Iterator[str]:
+def _stale(results: Analysis) -> Iterator[str]:
     """Say which trials were measured by another version and taken as they are."""
     by_difference: dict[str, list[str]] = {}
     for trial in results.plan["trials"]:
@@ -58,7 +59,7 @@ def _stale(results: Results) -> Iterator[str]:
         )
 
 
-def design(results: Results) -> list[str]:
+def design(results: Analysis) -> list[str]:
     """Return sentences: how many trials of what, and what the scores are scores of."""
     factors = [f"{name} ({', '.join(levels)})" for name, levels in results.factors.items()]
     combinations = math.prod(map(len, results.factors.values()))
@@ -88,7 +89,7 @@ def design(results: Results) -> list[str]:
     ]
 
 
-def reading(results: Results) -> str:
+def reading(results: Analysis) -> str:
     """Return how to read the table of arms."""
     most = (
         int(results.done.groupby("arm")[results.metric].count().max()) if len(results.done) else 0
@@ -108,7 +109,7 @@ def reading(results: Results) -> str:
     )
 
 
-def reading_levels(results: Results) -> str:
+def reading_levels(results: Analysis) -> str:
     """Return how to read the table of factor levels."""
     return (
         "Each row takes in all arms that have the level. Its mean ± standard deviation is over "
@@ -117,7 +118,7 @@ def reading_levels(results: Results) -> str:
     )
 
 
-def riddle(results: Results) -> list[str]:
+def riddle(results: Analysis) -> list[str]:
     """Say how the study's score and the true one differ at the end of training, and why."""
     history = study_history(results)
     if history.empty:
@@ -146,7 +147,7 @@ def riddle(results: Results) -> list[str]:
     return said
 
 
-def unplanned(results: Results) -> str:
+def unplanned(results: Analysis) -> str:
     """Return how many stored records were left alone."""
     return (
         f"The store also holds {counted(results.unplanned, 'record')} of trials that are not part "
@@ -154,7 +155,7 @@ def unplanned(results: Results) -> str:
     )
 
 
-def duration(results: Results) -> str:
+def duration(results: Analysis) -> str:
     """Return how long all trials took together."""
     seconds = float(results.trials["seconds"].sum())
     hours, minutes = divmod(round(seconds) // 60, 60)
@@ -163,7 +164,7 @@ def duration(results: Results) -> str:
     return f"The measured trials took {took} together."
 
 
-def reading_arithmetic(results: Results) -> str:
+def reading_arithmetic(results: Analysis) -> str:
     """Return how to read what the networks compute."""
     moved = "window_gflops_per_megapixel" in results.trials
     return (
@@ -194,7 +195,7 @@ def _collapsed(runs: pd.DataFrame) -> str:
     )
 
 
-def _missing_trials(results: Results) -> Iterator[str]:
+def _missing_trials(results: Analysis) -> Iterator[str]:
     without = results.trials[results.trials["status"] != DONE]
     if len(without):
         states = ", ".join(
@@ -207,7 +208,7 @@ def _missing_trials(results: Results) -> Iterator[str]:
         )
 
 
-def _unbalanced(results: Results) -> Iterator[str]:
+def _unbalanced(results: Analysis) -> Iterator[str]:
     names = [name for name in results.factors if not registry.is_balanced(results, name)]
     if names:
         yield (
@@ -217,7 +218,7 @@ def _unbalanced(results: Results) -> Iterator[str]:
         )
 
 
-def _different_classes(results: Results) -> Iterator[str]:
+def _different_classes(results: Analysis) -> Iterator[str]:
     done = results.done
     if "classes_averaged" in done and done["classes_averaged"].nunique() > 1:
         low, high = done["classes_averaged"].min(), done["classes_averaged"].max()
@@ -227,7 +228,7 @@ def _different_classes(results: Results) -> Iterator[str]:
         )
 
 
-def _mixed(results: Results) -> Iterator[str]:
+def _mixed(results: Analysis) -> Iterator[str]:
     """Tell of digests and devices that differ; arms may differ in their data on purpose."""
     for what, values in (
         (
@@ -240,7 +241,7 @@ def _mixed(results: Results) -> Iterator[str]:
             yield f"The trials were measured with {len(values)} different {what}; see the end."
 
 
-def _averaged(results: Results) -> str:
+def _averaged(results: Analysis) -> str:
     """Say how many classes means are over."""
     counts = results.done.get("classes_averaged")
     if counts is None or counts.isna().all():
@@ -249,7 +250,7 @@ def _averaged(results: Results) -> str:
     return f", here {low}" + f" to {high}" * (high > low) + f" of {len(results.palette)}"
 
 
-def _scored_on(results: Results) -> Iterator[str]:
+def _scored_on(results: Analysis) -> Iterator[str]:
     done = results.done
     splits = sorted({str(split) for split in done.get("split", ())})
     if not splits:
@@ -272,7 +273,7 @@ def _scored_on(results: Results) -> Iterator[str]:
         )
 
 
-def _notes(results: Results) -> Iterator[str]:
+def _notes(results: Analysis) -> Iterator[str]:
     """Yield what datasets have to say about scores on them."""
     notes = (r.accuracy.note for r in results.records.values() if r.accuracy is not None)
     yield from dict.fromkeys(str(note) for note in notes if note)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.report.content.cells import Table, between, number, seconds, span, spread, table, whole
 from bench.report.content.effect_views import (
     anova_table,
@@ -17,7 +18,7 @@ from bench.report.content.effect_views import (
     interaction_table,
 )
 from bench.report.tables import registry
-from bench.store.frame import DONE, Results, text
+from bench.store.frame import DONE, text
 
 __all__ = [
     "Table",
@@ -40,7 +41,7 @@ __all__ = [
 FURTHER = ("mean_iou", "pixel_accuracy", "mean_class_accuracy", "v_rand", "v_info", "pixel_error")
 
 
-def arm_table(results: Results) -> Table:
+def arm_table(results: Analysis) -> Table:
     """Return the main table: a row for each arm."""
     extra = [name for name in FURTHER if name in results.scores and name != results.metric]
     if "pixel_error" in extra:  # what membranes are judged by; arms.csv has the rest
@@ -72,7 +73,7 @@ def arm_table(results: Results) -> Table:
     )
 
 
-def level_table(results: Results) -> Table:
+def level_table(results: Analysis) -> Table:
     """Return a row for each level of each factor; no rows where each level is one arm."""
     frame = registry.levels(results)
     rows = [
@@ -92,7 +93,7 @@ def level_table(results: Results) -> Table:
     return table([*columns, "without result"], rows, drop_empty=["without result"])
 
 
-def trial_table(results: Results) -> Table:
+def trial_table(results: Analysis) -> Table:
     """Return a row for every trial of the plan."""
     scores = list(results.scores)
     counts = ["classes_averaged", "chosen_epoch"] if results.measurement.trains else []
@@ -113,7 +114,7 @@ def trial_table(results: Results) -> Table:
     return table((metrics.label(named.get(name, name)) for name in columns), rows)
 
 
-def missing_table(results: Results) -> Table:
+def missing_table(results: Analysis) -> Table:
     """Return a row for every trial that has no result, with the reason."""
     frame = results.trials[results.trials["status"] != DONE]
     rows = [
@@ -128,7 +129,7 @@ def missing_table(results: Results) -> Table:
     return table(["arm", results.measurement.replicate, "status", "reason"], rows)
 
 
-def class_table(results: Results) -> Table:
+def class_table(results: Analysis) -> Table:
     """Return mean IoU by class and arm, whichever there are more of going down."""
     frame = registry.per_class(results)
     if "iou_mean" not in frame or frame.empty:
@@ -143,7 +144,7 @@ def class_table(results: Results) -> Table:
     return table(["", *across], rows)
 
 
-def dropped_table(results: Results) -> Table:
+def dropped_table(results: Analysis) -> Table:
     """Return how many images each arm trained on, and left out, where any did."""
     rows = [
         (row["arm"], whole(row["train_images"]), whole(row["dropped_images"]))
@@ -154,7 +155,7 @@ def dropped_table(results: Results) -> Table:
     return table(["arm", "trained on", "left out"], rows if left_out else [])
 
 
-def origin_table(results: Results) -> Table:
+def origin_table(results: Analysis) -> Table:
     """Return versions, devices and digests; where trials differ, how many have which."""
     collected: dict[str, Counter[str]] = {}
     for record in results.records.values():
@@ -174,7 +175,7 @@ def origin_table(results: Results) -> Table:
     return table(["", "value"], rows)
 
 
-def settings_table(results: Results) -> Table:
+def settings_table(results: Analysis) -> Table:
     """Return the settings that all measured trials share."""
     shared: dict[str, str] | None = None
     for record in results.records.values():
@@ -192,7 +193,7 @@ def _named(trials: list[str]) -> str:
     return ", ".join(trials) if len(trials) < 4 else f"{len(trials)} trials"
 
 
-def _by_arm(results: Results, frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _by_arm(results: Analysis, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of one arm together, whatever the order of the plan."""
     place = {label: i for i, label in enumerate(results.arms)}
     return sorted(_rows(frame), key=lambda row: place[row["arm"]])

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from bench.analysis.analysis import Analysis
 from bench.report.figures.style import (
     ABSENT,
     FRAME,
@@ -24,11 +25,10 @@ from bench.report.figures.style import (
     styled,
     tint,
 )
-from bench.store.frame import Results
 
 
 @styled
-def classes(results: Results) -> Figure | None:
+def classes(results: Analysis) -> Figure | None:
     """Draw a map of IoU, arms by classes; hatched where a class has none."""
     if "iou" not in results.classes or not results.palette:
         return None

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from bench.analysis.analysis import Analysis
 from bench.report.figures.classes import absent, draw_cells
 from bench.report.figures.style import (
     GRID,
@@ -22,7 +23,6 @@ from bench.report.figures.style import (
     text_width,
     wrapped,
 )
-from bench.store.frame import Results
 
 MOST_CLASSES = 54  # more rows than that cannot be told apart in a figure of this width
 _BESIDE = 22  # up to so many classes two matrices fit beside each other
@@ -30,7 +30,7 @@ _LETTERS = 16  # of a class name
 
 
 @styled
-def confusion(results: Results) -> Figure | None:
+def confusion(results: Analysis) -> Figure | None:
     """Draw how the pixels of each class were labelled, in the baseline and in the best arm."""
     chosen = _chosen(results)
     if not chosen:
@@ -58,26 +58,26 @@ def confusion(results: Results) -> Figure | None:
     return figure
 
 
-def best_arm(results: Results) -> str | None:
+def best_arm(results: Analysis) -> str | None:
     """Return the arm with the highest mean score, if a trial has finished."""
     means = results.done.groupby("arm", sort=False)[results.metric].mean().dropna()
     return None if means.empty else str(means.idxmax())
 
 
-def _chosen(results: Results) -> list[str]:
+def _chosen(results: Analysis) -> list[str]:
     """Return the baseline and the best arm, as far as their matrices are stored."""
     counted = set(results.done[results.done["key"].isin(results.counts)]["arm"])
     wanted = dict.fromkeys((results.baseline_arm, best_arm(results)))
     return [arm for arm in wanted if arm is not None and arm in counted]
 
 
-def _classes(results: Results, arm: str) -> list[str]:
+def _classes(results: Analysis, arm: str) -> list[str]:
     keys = results.done[results.done["arm"] == arm]["key"]
     found = (results.records[key].accuracy for key in keys)
     return next(list(result.classes) for result in found if result is not None)
 
 
-def _summed(results: Results, arm: str) -> NDArray[np.int64]:
+def _summed(results: Analysis, arm: str) -> NDArray[np.int64]:
     """Return the (C, C) matrix of an arm, added up over images and seeds."""
     keys = results.done[results.done["arm"] == arm]["key"]
     counts = [results.counts[key] for key in keys if key in results.counts]
@@ -121,7 +121,7 @@ def _draw(
     axes.spines[:].set(visible=True, color=GRID)
 
 
-def _caption(results: Results, arms: Sequence[str], shown: int, classes: int) -> str:
+def _caption(results: Analysis, arms: Sequence[str], shown: int, classes: int) -> str:
     best = best_arm(results)
     if results.baseline_arm == best:
         which = "The baseline, which is also the arm with the highest mean score"

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.report.figures.style import (
     FAINT,
     HUES,
@@ -24,11 +25,11 @@ from bench.report.figures.style import (
     left_out,
     styled,
 )
-from bench.store.frame import DONE, Results
+from bench.store.frame import DONE
 
 
 @styled
-def curves(results: Results) -> Figure | None:
+def curves(results: Analysis) -> Figure | None:
     """Draw score and training loss over the epochs: seeds thin and as a band, their mean thick."""
     history = results.history
     if history.empty:
@@ -77,7 +78,7 @@ def curves(results: Results) -> Figure | None:
     return figure
 
 
-def _split(results: Results) -> str:
+def _split(results: Analysis) -> str:
     """Return `` on val`` where that is what every trial was scored on between epochs."""
     splits = {
         record.accuracy.watched_split for record in results.records.values() if record.accuracy

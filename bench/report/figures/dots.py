@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.report.content.words import KINDS
 from bench.report.figures.axes import beside, name_rows
 from bench.report.figures.style import (
@@ -30,11 +31,11 @@ from bench.report.figures.style import (
     styled,
     text_width,
 )
-from bench.store.frame import DONE, Results
+from bench.store.frame import DONE
 
 
 @styled
-def factors(results: Results) -> Figure | None:
+def factors(results: Analysis) -> Figure | None:
     """Draw every trial as a dot, a row for each level of each factor."""
     shown = {name: results.by_level(name) for name in results.factors}
     if not shown or not results.done[results.metric].count():
@@ -68,7 +69,7 @@ def factors(results: Results) -> Figure | None:
 
 
 @styled
-def arms(results: Results) -> Figure | None:
+def arms(results: Analysis) -> Figure | None:
     """Draw every trial as a dot, a row for each arm; None where ``factors`` shows the same."""
     same = len(results.factors) == 1 and len(results.grid) == len(results.arms)
     if same or not results.done[results.metric].count():
@@ -89,7 +90,7 @@ def arms(results: Results) -> Figure | None:
 
 def _strip(
     axes: Axes,
-    results: Results,
+    results: Analysis,
     rows: Mapping[str, Sequence[str]],
     *,
     baseline: str | None,
@@ -151,5 +152,5 @@ def _legend_columns(labels: Sequence[str]) -> int:
     return max(1, min(len(labels), int(WIDTH / (0.55 + widest))))
 
 
-def _baseline_words(results: Results) -> str:
+def _baseline_words(results: Analysis) -> str:
     return ", the dashed line the mean of the baseline." if results.baseline else "."

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.analysis.effects import words
-from bench.analysis.effects.summary import Comparison, Effects, effects
-from bench.analysis.scales import scale_of
+from bench.analysis.effects.summary import Comparison, Effects
 from bench.analysis.stats.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE
 from bench.report.figures.axes import beside, name_rows, plain_numbers
 from bench.report.figures.style import (
@@ -28,7 +28,6 @@ from bench.report.figures.style import (
     one_line,
     styled,
 )
-from bench.store.frame import Results
 
 _ROW = 0.34  # inches
 # Colour and shape of the dot; the verdict stands beside it in words as well.
@@ -41,9 +40,9 @@ _LOOKS = {
 
 
 @styled
-def draw(results: Results) -> Figure | None:
+def draw(results: Analysis) -> Figure | None:
     """Draw a row for each comparison; None where no difference is known."""
-    found, scale = effects(results), scale_of(results.measurement)
+    found, scale = results.effects, results.scale
     known = [one for one in found.comparisons if not math.isnan(one.contrast.difference)]
     shown = known[:MOST_ARMS]
     if not shown:
@@ -156,7 +155,7 @@ def _legend(found: Effects, replicate: str) -> list[Line2D | Patch]:
     return handles
 
 
-def _caption(results: Results, found: Effects, shown: int, known: int) -> str:
+def _caption(results: Analysis, found: Effects, shown: int, known: int) -> str:
     noun = found.scale.noun
     tick = f"a tick the {noun} of one {results.measurement.replicate}"
     said = [

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.analysis.effects import words
-from bench.analysis.effects.summary import Interaction, cell_means, effects
-from bench.analysis.scales import scale_of
+from bench.analysis.effects.summary import Interaction, cell_means
 from bench.report.figures.axes import logarithmic
 from bench.report.figures.style import (
     PAPER,
@@ -23,7 +23,6 @@ from bench.report.figures.style import (
     one_line,
     styled,
 )
-from bench.store.frame import Results
 
 _COLUMNS = 2
 _MOST = 12  # pairs of factors that are drawn
@@ -31,9 +30,9 @@ _SPREAD = 0.36  # of the distance between levels, over which the lines of a pane
 
 
 @styled
-def interactions(results: Results) -> Figure | None:
+def interactions(results: Analysis) -> Figure | None:
     """Draw a panel for each pair of factors of a full factorial; None for other designs."""
-    pairs = effects(results).interactions
+    pairs = results.effects.interactions
     if not pairs or not results.done[results.metric].count():
         return None
     panels = [(pair, *_sides(results, pair)) for pair in pairs[:_MOST]]
@@ -48,7 +47,7 @@ def interactions(results: Results) -> Figure | None:
         axes.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel(metrics.label(results.metric))
-    scale = scale_of(results.measurement)
+    scale = results.scale
     if scale.logarithmic:
         means = [value for axes in grid.flat for line in axes.lines for value in line.get_ydata()]
         logarithmic(grid[0, 0], means)
@@ -62,7 +61,7 @@ def interactions(results: Results) -> Figure | None:
     return figure
 
 
-def _sides(results: Results, pair: Interaction) -> tuple[str, str]:
+def _sides(results: Analysis, pair: Interaction) -> tuple[str, str]:
     """Return the factor with more levels, to lie along x, and the one whose levels are lines."""
     first, second = pair.factors
     if len(results.factors[first]) >= len(results.factors[second]):
@@ -70,9 +69,12 @@ def _sides(results: Results, pair: Interaction) -> tuple[str, str]:
     return second, first
 
 
-def _panel(axes: Axes, results: Results, across: str, along: str, p: float) -> None:
+def _panel(axes: Axes, results: Analysis, across: str, along: str, p: float) -> None:
     """Draw the levels of one factor along x, and a line for each level of the other."""
-    means, back = cell_means(results, across, along), scale_of(results.measurement).back
+    means, back = (
+        cell_means(results, results.runs.on(results.scale), across, along),
+        results.scale.back,
+    )
     lines, places = results.factors[along], np.arange(len(results.factors[across]))
     styles = arm_styles(lines)
     for level, shift in zip(lines, _shifts(len(lines)), strict=True):

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from bench.analysis.analysis import Analysis
 from bench.data.dataset import IGNORE_INDEX
 from bench.report.figures.pictures import VOID_STRIPES, Picture, paint, read_image, read_labels
 from bench.report.figures.style import (
@@ -26,7 +27,7 @@ from bench.report.figures.style import (
     text_width,
     wrapped,
 )
-from bench.store.frame import DONE, Results
+from bench.store.frame import DONE
 from bench.store.records import Record
 from bench.store.results import Example
 
@@ -53,7 +54,7 @@ class Cell:
 
 
 @styled
-def panels(results: Results) -> Figure | None:
+def panels(results: Analysis) -> Figure | None:
     """Draw some images, each with its truth and the prediction of every arm."""
     chosen = _chosen(results)
     names = list(dict.fromkeys(p.name for record in chosen.values() for p in _panels(record)))
@@ -76,7 +77,7 @@ def panels(results: Results) -> Figure | None:
     return figure
 
 
-def _chosen(results: Results) -> dict[str, Record]:
+def _chosen(results: Analysis) -> dict[str, Record]:
     """Return arm → the record of its first trial in the plan that has pictures."""
     chosen: dict[str, Record] = {}
     for key, arm in zip(results.trials["key"], results.trials["arm"], strict=True):
@@ -96,7 +97,7 @@ def _usual_seed(chosen: Mapping[str, Record]) -> int:
 
 
 def _cells(
-    results: Results, labels: Sequence[str], chosen: Mapping[str, Record], image: str
+    results: Analysis, labels: Sequence[str], chosen: Mapping[str, Record], image: str
 ) -> list[Cell]:
     """Return the pictures that belong to one image: itself, its truth, every arm."""
     styles = arm_styles(results.arms)
@@ -124,7 +125,7 @@ def _cells(
     return cells
 
 
-def _painted(results: Results, record: Record, blob: str, *, title: str, colour: str) -> Cell:
+def _painted(results: Analysis, record: Record, blob: str, *, title: str, colour: str) -> Cell:
     names = record.accuracy.classes if record.accuracy else ()
     labels = read_labels(results.store, blob)
     occurring = {
@@ -134,12 +135,12 @@ def _painted(results: Results, record: Record, blob: str, *, title: str, colour:
     return Cell(title, colour, picture, frozenset(occurring))
 
 
-def _reason(results: Results, arm: str) -> str:
+def _reason(results: Analysis, arm: str) -> str:
     states = dict.fromkeys(results.trials[results.trials["arm"] == arm]["status"])
     return "no picture" if DONE in states else ", ".join(states)
 
 
-def _legend(results: Results, occurring: frozenset[str | None]) -> list[Patch]:
+def _legend(results: Analysis, occurring: frozenset[str | None]) -> list[Patch]:
     patches = [
         Patch(
             facecolor=_colour(rgb),

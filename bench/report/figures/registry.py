@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from matplotlib.figure import Figure
 
+from bench.analysis.analysis import Analysis
 from bench.report.figures.classes import classes
 from bench.report.figures.confusion import confusion
 from bench.report.figures.curves import curves
@@ -20,10 +21,9 @@ from bench.report.figures.interactions import interactions
 from bench.report.figures.panels import panels
 from bench.report.figures.speed import limits, memory, throughput
 from bench.report.figures.study import study
-from bench.store.frame import Results
 
 # File name → function, in the order of the report.
-FIGURES: Mapping[str, Callable[[Results], Figure | None]] = {
+FIGURES: Mapping[str, Callable[[Analysis], Figure | None]] = {
     "effects": effects,
     "factors": factors,
     "arms": arms,

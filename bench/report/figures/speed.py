@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from bench.analysis.analysis import Analysis
 from bench.analysis.stats.sample import describe
 from bench.report.figures.axes import logarithmic
 from bench.report.figures.style import (
@@ -25,7 +26,7 @@ from bench.report.figures.style import (
     one_line,
     styled,
 )
-from bench.store.frame import DONE, Results
+from bench.store.frame import DONE
 from bench.store.records import Record
 
 MOST_SERIES = 21
@@ -39,7 +40,7 @@ Read = Callable[[Record], float | None]
 
 
 @styled
-def throughput(results: Results) -> Figure | None:
+def throughput(results: Analysis) -> Figure | None:
     """Draw images a second over the batch size; None where it was not varied."""
     return _over_batch_size(
         results,
@@ -52,7 +53,7 @@ def throughput(results: Results) -> Figure | None:
 
 
 @styled
-def memory(results: Results) -> Figure | None:
+def memory(results: Analysis) -> Figure | None:
     """Draw the peak of memory over the batch size; None where it was not varied."""
     return _over_batch_size(
         results,
@@ -65,7 +66,7 @@ def memory(results: Results) -> Figure | None:
 
 
 @styled
-def limits(results: Results) -> Figure | None:
+def limits(results: Analysis) -> Figure | None:
     """Draw the forward pass of each layer beside its floor, for the first arms that have it."""
     found = list(_layers(results))
     panels = found[:MOST_PANELS]
@@ -94,7 +95,7 @@ def limits(results: Results) -> Figure | None:
     return figure
 
 
-def _over_batch_size(results: Results, read: Read, quantity: str, caption: str) -> Figure | None:
+def _over_batch_size(results: Analysis, read: Read, quantity: str, caption: str) -> Figure | None:
     series = _series(results, read)
     if len({size for values in series.values() for size in values}) < 2:
         return None
@@ -147,7 +148,7 @@ def _line(axes: Axes, values: Series, style: ArmStyle, shift: float) -> None:
     )  # fmt: skip
 
 
-def _series(results: Results, read: Read) -> dict[str, dict[int, list[float]]]:
+def _series(results: Analysis, read: Read) -> dict[str, dict[int, list[float]]]:
     """Return series → batch size → values: arms that differ in nothing but the batch size."""
     series: dict[str, dict[int, list[float]]] = {}
     for arm, record in measured(results):
@@ -158,7 +159,7 @@ def _series(results: Results, read: Read) -> dict[str, dict[int, list[float]]]:
     return series
 
 
-def _too_large(results: Results) -> set[tuple[str, int]]:
+def _too_large(results: Analysis) -> set[tuple[str, int]]:
     return {
         (_without_batch(arm), int(record.settings["train"]["batch_size"]))
         for arm, record in measured(results)
@@ -174,7 +175,7 @@ def _peak(record: Record) -> float | None:
     return record.metric("peak_gigabytes")
 
 
-def measured(results: Results) -> Iterator[tuple[str, Record]]:
+def measured(results: Analysis) -> Iterator[tuple[str, Record]]:
     """Yield arm and record of every trial of a throughput experiment that has one."""
     if results.plan.get("measure") == "throughput":
         for key, arm in results.trials[["key", "arm"]].itertuples(index=False):
@@ -182,7 +183,7 @@ def measured(results: Results) -> Iterator[tuple[str, Record]]:
                 yield arm, results.records[key]
 
 
-def _layers(results: Results) -> Iterator[tuple[str, list[tuple[str, float, float]]]]:
+def _layers(results: Analysis) -> Iterator[tuple[str, list[tuple[str, float, float]]]]:
     """Yield arm, and name, measured and least milliseconds of its slowest layers."""
     by_arm: dict[str, list[Record]] = {}
     for arm, record in measured(results):

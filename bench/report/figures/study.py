@@ -11,15 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from bench.analysis.analysis import Analysis
 from bench.report.figures.style import FAINT, HUES, SMALL, WIDTH, left_out, styled, wrapped
-from bench.store.frame import Results, study_history
+from bench.store.frame import study_history
 
 _COLUMNS, _MOST_ARMS = 3, 18
 _STUDY, _TRUE = HUES[1], HUES[0]
 
 
 @styled
-def study(results: Results) -> Figure | None:
+def study(results: Analysis) -> Figure | None:
     """Draw both scores of each arm, every run and the mean; None if the study's was not taken."""
     history = study_history(results)
     if history.empty:

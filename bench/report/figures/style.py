@@ -17,7 +17,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
-from bench.store.frame import Results
+from bench.analysis.analysis import Analysis
 
 P = ParamSpec("P")
 
@@ -190,7 +190,7 @@ def handle(label: str, style: ArmStyle, *, line: bool) -> Line2D:
     )
 
 
-def left_out(results: Results, labels: Sequence[str]) -> str:
+def left_out(results: Analysis, labels: Sequence[str]) -> str:
     """Return the sentence of a caption that says how many arms are not drawn, if any."""
     count = len(results.arms)
     return f" The first {len(labels)} of {count} arms." if len(labels) < count else ""

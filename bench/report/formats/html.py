@@ -25,9 +25,9 @@ from bench.report.content.cells import MOST_ROWS
 from bench.report.content.cost import arithmetic_table, cost_table
 from bench.report.content.pictures import gallery
 from bench.report.content.plain import numeric, plain
+from bench.report.document import Document
 from bench.report.formats.drawing import Drawings
 from bench.report.formats.strips import Strips
-from bench.store.frame import Results
 
 # id → title, in the order of the page. A section is there if its macro gives anything.
 SECTIONS = {
@@ -58,13 +58,9 @@ class Drawn:
     markup: Markup
 
 
-def render(results: Results, figures: Mapping[str, Figure]) -> str:
-    """Return the page.
-
-    Args:
-        results: what it is about.
-        figures: name → figure, those that have something to show, in the order of the report.
-    """
+def render(document: Document) -> str:
+    """Return the page."""
+    results, figures = document.results, document.figures
     drawings = Drawings()
     drawn = {
         name: _drawn(drawings, name, figure)
@@ -81,7 +77,8 @@ def render(results: Results, figures: Mapping[str, Figure]) -> str:
         "show": views,
         "cost_table": cost_table,
         "arithmetic_table": arithmetic_table,
-        "audit": audit,
+        "audits": document.audits,
+        "variants": audit.definitions(),
         "drawn": drawn,
         "pictures": pictures,
         "strips": Strips(results),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from bench.analysis.analysis import Analysis
 from bench.report.content import answers, sentences
 from bench.report.formats import html
-from bench.store.frame import Results
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Entry:
     link: str
 
 
-def entry(results: Results) -> Entry:
+def entry(results: Analysis) -> Entry:
     """Return what is listed of an experiment."""
     folder = results.store.folder
     page = folder / "report" / "report.html"

@@ -10,11 +10,11 @@ import unicodedata
 from collections.abc import Iterator
 
 from bench import metrics
+from bench.analysis.analysis import Analysis
 from bench.report.content import answers, views
 from bench.report.content.plain import numeric, plain
 from bench.report.content.views import Table
 from bench.report.content.words import KINDS
-from bench.store.frame import Results
 
 MOST_ROWS = 60  # a table has to fit on a page
 
@@ -94,7 +94,7 @@ _ACCENTS = {
 }
 
 
-def render(results: Results) -> str:
+def render(results: Analysis) -> str:
     """Return the tables of arms and of comparisons, to be used by ``\\input``."""
     parts = [
         "% Made by python -m bench report. Needs \\usepackage{booktabs}.",
@@ -123,7 +123,7 @@ def _letter(letter: str) -> str:
     return f"{{[}}U+{ord(letter):04X}]"
 
 
-def _table(results: Results, name: str, content: Table, caption: str) -> Iterator[str]:
+def _table(results: Analysis, name: str, content: Table, caption: str) -> Iterator[str]:
     if not content.rows:
         return
     right, rows = numeric(content), content.rows[:MOST_ROWS]
@@ -148,12 +148,12 @@ def _row(cells: tuple[str, ...]) -> str:
     return " & ".join(map(escape, cells)) + r" \\"
 
 
-def _arms(results: Results) -> Table:
+def _arms(results: Analysis) -> Table:
     """Return arms with what a paper has room for: their score, n and further scores."""
     return _without(views.arm_table(results), {"parameters", "seconds", "classes averaged"})
 
 
-def _comparisons(results: Results) -> Table:
+def _comparisons(results: Analysis) -> Table:
     """Return comparisons with what decides about them."""
     content = views.effect_table(results)
     corrected = {"p"} & set(content.columns) if "p corrected" in content.columns else set()
@@ -170,12 +170,12 @@ def _without(content: Table, left_out: set[str]) -> Table:
     )
 
 
-def _about_arms(results: Results) -> str:
+def _about_arms(results: Analysis) -> str:
     return (
         f"{results.plan['name']}: {metrics.label(results.metric)} by arm, mean ± standard deviation over "
         f"n {KINDS[results.measurement.name].runs}."
     )
 
 
-def _about_comparisons(results: Results) -> str:
+def _about_comparisons(results: Analysis) -> str:
     return f"{results.plan['name']}: {answers.reading_effects(results)}"

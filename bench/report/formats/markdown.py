@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import jinja2
 from markupsafe import Markup
@@ -12,7 +11,7 @@ from bench.report.content import answers, audit, sentences, views
 from bench.report.content.cells import MOST_ROWS, first_rows
 from bench.report.content.cost import arithmetic_table
 from bench.report.content.views import Table
-from bench.store.frame import Results
+from bench.report.document import Document
 
 # Escaped wherever they stand; an underscore only where it could open or close emphasis, so
 # that names like loss_ablation stay readable in the source.
@@ -21,13 +20,9 @@ _LIST_MARK = re.compile(r"^(\d*)([-+.)])(?=\s|-|$)")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def render(results: Results, figures: Mapping[str, str]) -> str:
-    """Return the report.
-
-    Args:
-        results: what it is about.
-        figures: name → caption of the figures that were drawn, in order.
-    """
+def render(document: Document) -> str:
+    """Return the report."""
+    results = document.results
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report", "templates"),
         finalize=lambda value: value if isinstance(value, Markup) else escape(str(value)),
@@ -43,9 +38,10 @@ def render(results: Results, figures: Mapping[str, str]) -> str:
         answers=answers,
         say=sentences,
         show=views,
-        audit=audit,
+        audits=document.audits,
+        variants=audit.definitions(),
         arithmetic_table=arithmetic_table,
-        figures=figures,
+        figures={name: str(one.get_label()) for name, one in document.figures.items()},
         most_rows=MOST_ROWS,
     )
 

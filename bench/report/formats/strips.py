@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from bench import metrics
-from bench.store.frame import Results
+from bench.analysis.analysis import Analysis
 
 WIDTH, HEIGHT = 150, 20
 _EDGE = 6  # pixels that no dot's centre comes near
@@ -14,7 +14,7 @@ _EDGE = 6  # pixels that no dot's centre comes near
 class Strips:
     """Draws strips that share an axis: from the lowest score of any run to the highest."""
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Analysis) -> None:
         done = results.done
         self._values = {
             str(arm): group.dropna().tolist()

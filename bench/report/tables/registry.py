@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from bench.analysis.analysis import Analysis
 from bench.report.tables.statistics import anova, comparisons
 from bench.report.tables.summaries import arms, is_balanced, levels, per_class, trials
-from bench.store.frame import Results
 
 __all__ = ["TABLES", "anova", "arms", "comparisons", "is_balanced", "levels", "per_class", "trials"]
 
-TABLES: Mapping[str, Callable[[Results], pd.DataFrame]] = {
+TABLES: Mapping[str, Callable[[Analysis], pd.DataFrame]] = {
     "trials": trials,
     "levels": levels,
     "arms": arms,

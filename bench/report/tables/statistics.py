@@ -6,24 +6,25 @@ import math
 
 import pandas as pd
 
-from bench.analysis.effects.summary import Comparison, Effects, Source, effects
+from bench.analysis.analysis import Analysis
+from bench.analysis.effects.summary import Comparison, Effects, Source
 from bench.analysis.stats.verdicts import EQUIVALENT
-from bench.store.frame import Results, Row, typed
+from bench.store.frame import Row, typed
 
 _DIGITS = 6  # the last digits of what is computed differ between processors
 
 
-def comparisons(results: Results) -> pd.DataFrame:
+def comparisons(results: Analysis) -> pd.DataFrame:
     """Return a row for each comparison with the baseline."""
-    found = effects(results)
+    found = results.effects
     rows = [_comparison(one, found) for one in found.comparisons]
     noun = found.scale.noun
     return typed(rows, ("factor", "level", "baseline", noun, "low", "high", "verdict"))
 
 
-def anova(results: Results) -> pd.DataFrame:
+def anova(results: Analysis) -> pd.DataFrame:
     """Return the analysis of variance of a full factorial; no rows for other designs."""
-    rows = [_source(source) for source in effects(results).anova]
+    rows = [_source(source) for source in results.effects.anova]
     return typed(rows, ("source", "kind", "ss", "df", "f", "p", "partial_omega2"))
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.effects.summary import effects
+from bench.analysis.analysis import Analysis
 from bench.analysis.stats.sample import Sample
-from bench.store.frame import DONE, NOT_RUN, Results, Row, typed
+from bench.store.frame import DONE, NOT_RUN, Row, typed
 
 ARITHMETIC = ("step_gflops", "step_pixels", "gflops_per_megapixel", "window_gflops_per_megapixel")
 
 
-def trials(results: Results) -> pd.DataFrame:
+def trials(results: Analysis) -> pd.DataFrame:
     """Return a row for each trial of the plan: settings of the arm, status, every score.
 
     The scores of class c are in columns like ``iou.c``.
@@ -33,7 +33,7 @@ def trials(results: Results) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def arms(results: Results) -> pd.DataFrame:
+def arms(results: Analysis) -> pd.DataFrame:
     """Return a row for each arm, in plan order: n, and mean and sd over seeds of every score.
 
     ``df``, ``low`` and ``high`` belong to the metric: degrees of freedom of its sd, and the
@@ -41,7 +41,7 @@ def arms(results: Results) -> pd.DataFrame:
     """
     done, known = results.done.groupby("arm", sort=False), results.trials.columns
     columns: dict[str, Any] = {"n": done[results.metric].count()}
-    columns |= _intervals(effects(results).arms)
+    columns |= _intervals(results.effects.arms)
     for score in results.scores:
         columns |= {f"{score}_mean": done[score].mean(), f"{score}_sd": done[score].std(ddof=1)}
     counts = ["parameters"]  # the same for every seed
@@ -74,7 +74,7 @@ def arms(results: Results) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def levels(results: Results) -> pd.DataFrame:
+def levels(results: Analysis) -> pd.DataFrame:
     """Return a row for each level of each factor: mean, sd and n over all trials that have it.
 
     ``seed_mean`` is the mean over ``seeds``, of which each counts with its mean over the arms of
@@ -82,7 +82,7 @@ def levels(results: Results) -> pd.DataFrame:
     whether all levels of the factor were measured under the same settings of the other factors
     and the same seeds; only then do the means differ by the factor alone.
     """
-    rows, found = [], effects(results)
+    rows, found = [], results.effects
     for factor in results.factors:
         balanced = is_balanced(results, factor)
         for level, labels in results.by_level(factor).items():
@@ -106,7 +106,7 @@ def levels(results: Results) -> pd.DataFrame:
     return typed(rows, ("factor", "level", "baseline", "n", "mean", "sd", "arms", "balanced"))
 
 
-def per_class(results: Results) -> pd.DataFrame:
+def per_class(results: Analysis) -> pd.DataFrame:
     """Return a row for each arm and class: n, and mean and sd over seeds of every class score.
 
     ``n`` counts the trials in which the class has an IoU: a class that neither occurs nor is
@@ -129,7 +129,7 @@ def per_class(results: Results) -> pd.DataFrame:
     return frame
 
 
-def is_balanced(results: Results, factor: str) -> bool:
+def is_balanced(results: Analysis, factor: str) -> bool:
     """Tell whether each level has results under the same other settings and seeds."""
     done = results.done
 
@@ -167,7 +167,7 @@ def _summary(values: pd.Series[float]) -> Row:
     return {"mean": values.mean(), "sd": values.std(ddof=1)}
 
 
-def _settings(results: Results, label: str) -> Row:
+def _settings(results: Analysis, label: str) -> Row:
     """Return what makes an arm: a value, or None, for everything that any arm sets."""
     names = dict.fromkeys(name for arm in results.arms.values() for name in arm)
     return {name: results.arms[label].get(name) for name in names}
