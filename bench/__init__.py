@@ -1,1 +1,92 @@
-"""The harness: experiments as data, measured, stored and reported."""
+"""The harness: experiments as data, measured, stored and reported.
+
+>>> import bench
+>>> results = bench.run("experiments/loss_ablation.yaml", results="results")  # doctest: +SKIP
+>>> results = bench.load("results/loss_ablation")  # doctest: +SKIP
+>>> results.comparisons[["factor", "level", "difference", "verdict"]]  # doctest: +SKIP
+
+Importing ``bench`` imports nothing else; each function imports what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.execution.experiment_results import ExperimentResults
+    from bench.experiment.config import Experiment
+
+__all__ = ["load", "run"]
+
+
+def run(
+    experiment: str | Path | Experiment,
+    *,
+    overrides: Sequence[str] = (),
+    results: str | Path = "results",
+    data: str | Path | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+    executor: str = "local",
+    accept_stale: bool = False,
+    quiet: bool = False,
+) -> ExperimentResults:
+    """Measure what is not stored yet of an experiment, as ``python -m bench run`` does.
+
+    Trials that fail are rows of ``.trials`` whose ``status`` is not ``done``. After Ctrl-C the next
+    call goes on from the trials that are stored.
+
+    Args:
+        experiment: a YAML file, or what ``bench.experiment.config.load`` returns.
+        overrides: ``key=value`` with dotted keys, as ``--set`` takes them; of a file only.
+        results: the folder that holds all results.
+        data: the folder of the datasets; None for ``$BENCH_DATA``, or ``data``.
+        device: ``auto``, ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
+        jobs: worker processes. A script that starts any needs ``if __name__ == "__main__":``.
+        executor: ``local``, or ``ray`` for a cluster.
+        accept_stale: take finished results of other code, data or versions as they are.
+        quiet: print nothing.
+
+    Raises:
+        bench.errors.UserError: if a file, a setting or an argument is wrong.
+    """
+    import warnings
+    from functools import partial
+
+    from rich.console import Console
+
+    from bench.execution import progress
+    from bench.execution.run_experiment import prepare, run_experiment
+
+    prepared = prepare(
+        experiment,
+        overrides=overrides,
+        results=results,
+        data=data,
+        device=device,
+        jobs=jobs,
+        executor=executor,
+    )
+    shown = progress.choose(Console(), quiet=quiet)
+    warn = partial(warnings.warn, stacklevel=3)
+    run_experiment(prepared, shown, accept_stale=accept_stale, warn=warn)
+    return load(prepared.store.folder)
+
+
+def load(folder: str | Path) -> ExperimentResults:
+    """Read and analyse the results folder of one experiment, such as ``results/loss_ablation``.
+
+    Returns:
+        The tables that ``python -m bench report`` writes as CSV files, as data frames:
+        ``.trials``, ``.arms`` and ``.comparisons``.
+
+    Raises:
+        bench.errors.UserError: if the folder holds no experiment, or its plan is damaged.
+    """
+    from bench.analysis import analysis
+    from bench.execution.experiment_results import ExperimentResults
+    from bench.store.folder import Store
+
+    return ExperimentResults(analysis.load(Store(Path(folder))))

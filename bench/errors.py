@@ -16,12 +16,7 @@ class UserError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` or the known names, to end an error message with.
-
-    Args:
-        name: what the user wrote.
-        known: the names that would have been right.
-    """
+    """Return ``; did you mean 'x'?`` or the known names, to end an error message with."""
     names = [str(candidate) for candidate in known]
     close = difflib.get_close_matches(str(name), names, n=1)
     if close:

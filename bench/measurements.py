@@ -12,36 +12,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measurement:
-    """How one kind of measurement is made and compared.
+    """How one kind of measurement is made and compared."""
 
-    Attributes:
-        name: as ``measure`` in an experiment file gives it.
-        module: whose ``measure`` function performs a trial; a trial's code digest covers it.
-        metric: what experiments are about unless they say otherwise.
-        replicates: the seeds unless a file names some.
-        replicate: what tells the trials of one arm apart, in words.
-        trains: whether a trial trains a network: it then has epochs, classes and predictions.
-        fresh_process: whether a trial needs a process that did nothing before.
-        exclusive: whether a trial needs a device for itself.
-        shuffled: whether trials run in random order within each replicate, so that what changes
-            slowly, such as the machine's temperature, meets every arm alike.
-        ratios: whether scores are compared by ratios, on logarithms, or by differences.
-        results: the record states, beside ``done``, that answer what was asked.
-        tolerance: how much worse `compare` lets an arm get: of a score, or a share of a speed.
-    """
-
-    name: str
-    module: str
-    metric: str
-    replicates: tuple[int, ...]
-    replicate: str
-    trains: bool
-    fresh_process: bool
-    exclusive: bool
-    shuffled: bool
-    ratios: bool
-    results: frozenset[str]
-    tolerance: float
+    name: str  # as `measure` in an experiment file gives it
+    module: str  # whose `measure` function performs a trial; a trial's code digest covers it
+    metric: str  # what experiments are about unless they say otherwise
+    replicates: tuple[int, ...]  # the seeds unless a file names some
+    replicate: str  # what tells the trials of one arm apart, in words
+    tolerance: float  # how much worse `compare` lets an arm get: of a score, or a share of a speed
+    trains: bool = False  # whether a trial trains a network, with epochs, classes and predictions
+    fresh_process: bool = False  # whether a trial needs a process that did nothing before
+    exclusive: bool = False  # whether a trial needs a device for itself
+    # Whether trials run in random order within each replicate, so that what changes slowly, such
+    # as the machine's temperature, affects every arm alike.
+    shuffled: bool = False
+    ratios: bool = False  # whether scores are compared by ratios, on logarithms, or by differences
+    results: frozenset[str] = frozenset()  # states, beside `done`, that answer what was asked
 
 
 MEASUREMENTS: Mapping[str, Measurement] = {
@@ -51,13 +37,8 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         metric="mean_iou",
         replicates=(0, 1, 2),
         replicate="seed",
-        trains=True,
-        fresh_process=False,
-        exclusive=False,
-        shuffled=False,
-        ratios=False,
-        results=frozenset(),
         tolerance=0.01,
+        trains=True,
     ),
     "throughput": Measurement(
         name="throughput",
@@ -65,12 +46,11 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         metric="images_per_second",
         replicates=(0, 1, 2, 3, 4),
         replicate="repetition",
-        trains=False,
+        tolerance=0.05,
         fresh_process=True,
         exclusive=True,
         shuffled=True,
         ratios=True,
         results=frozenset({"oom"}),  # that a network does not fit is an answer to how fast it is
-        tolerance=0.05,
     ),
 }

@@ -21,31 +21,23 @@ _OF_CLASS = re.compile(r"(?P<metric>[a-z_]+)\[(?P<label>.+)\]")
 class Metric:
     """A number that a trial gives and that an experiment may be about.
 
-    Attributes:
-        name: in experiment files, records and CSV files.
-        label: in reports.
-        unit: in reports; empty for a score between 0 and 1.
-        measure: the measurement that gives it.
-        higher_is_better: whether more of it is better.
-        per_class: whether a record holds a value for each class.
-        of: ``trial``; ``dataset`` where only some datasets have it; ``batch`` where it is of a
-            whole batch, so that batches of different size cannot be compared by it.
+    It is ``of`` a ``trial``; of a ``dataset`` where only some datasets have it; of a ``batch``
+    where batches of different size cannot be compared by it.
     """
 
-    name: str
-    label: str
-    unit: str = ""
-    measure: str = "accuracy"
+    name: str  # in experiment files, records and CSV files
+    label: str  # in reports
+    unit: str = ""  # in reports; empty for a score between 0 and 1
+    measure: str = "accuracy"  # the measurement that gives it
     higher_is_better: bool = True
-    per_class: bool = False
+    per_class: bool = False  # whether a record holds a value for each class
     of: Literal["trial", "dataset", "batch"] = "trial"
 
 
 def find(name: str) -> Metric:
     """Return the metric of a name; of ``iou[car]`` the one of ``iou``.
 
-    Raises:
-        UserError: if there is none, or it has no value for a single class.
+    UserError if there is none, or it has no value for a single class.
     """
     base, label = split(name)
     if base not in METRICS:
@@ -68,19 +60,25 @@ def label(name: str) -> str:
     known = METRICS.get(base)
     if of_class is not None:
         return f"{known.label.removeprefix('mean ') if known else base} of {of_class}"
-    return known.label if known else base.replace("_", " ")
+    if known is not None:
+        return known.label
+    for metric in METRICS.values():
+        if base.startswith(f"{metric.name}_"):  # a part of a metric: v_rand_split
+            return metric.label + base.removeprefix(metric.name).replace("_", " ")
+    return base.replace("_", " ")
+
+
+def heading(name: str) -> str:
+    """Return the label of a metric with its unit, for an axis or a column."""
+    known = METRICS.get(split(name)[0])
+    return f"{label(name)}, {known.unit}" if known and known.unit else label(name)
 
 
 def value(found: Mapping[str, Any], name: str, classes: Iterable[str] = ()) -> float | int | None:
-    """Return a metric's value among those of a record.
+    """Return a metric's value among those of a record; None where it has no such value.
 
-    Args:
-        found: metric → number, or a list with a number for each class; None where undefined.
-        name: of the metric, perhaps of one class.
-        classes: names of the classes, in the order of such lists.
-
-    Returns:
-        None where the record has no such value.
+    ``found`` is metric → number, or a list with a number for each of ``classes`` in their order;
+    None where undefined.
     """
     base, of_class = split(name)
     stored = found.get(base)
@@ -108,23 +106,9 @@ METRICS: Mapping[str, Metric] = {
         Metric("v_rand", "V_rand", of="dataset"),
         Metric("v_info", "V_info", of="dataset"),
         Metric("pixel_error", "pixel error", of="dataset", higher_is_better=False),
-        Metric("images_per_second", "images per second", "images/s", measure="throughput"),
-        Metric(
-            "milliseconds",
-            "time of a call",
-            "ms",
-            measure="throughput",
-            higher_is_better=False,
-            of="batch",
-        ),
-        Metric(
-            "peak_gigabytes",
-            "peak memory",
-            "GB",
-            measure="throughput",
-            higher_is_better=False,
-            of="batch",
-        ),
+        Metric("images_per_second", "throughput", "images/s", measure="throughput"),
+        Metric("milliseconds", "time of a call", "ms", "throughput", False, of="batch"),
+        Metric("peak_gigabytes", "peak memory", "GB", "throughput", False, of="batch"),
         Metric("roofline_share", "share of roofline", measure="throughput"),
     )
 }

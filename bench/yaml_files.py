@@ -15,9 +15,8 @@ MAX_BYTES = 1 << 20
 def read_mapping(path: Path) -> dict[Any, Any]:
     """Return the mapping that a YAML file holds.
 
-    Raises:
-        UserError: if it cannot be read, is no plain file or larger than MAX_BYTES, is no YAML,
-            uses tags or aliases, gives a key twice, or holds anything but a mapping.
+    UserError if it cannot be read, is no plain file or larger than MAX_BYTES, is no YAML, uses tags
+    or aliases, gives a key twice, or holds anything but a mapping.
     """
     try:
         if not path.is_file() and not path.is_dir():
@@ -27,29 +26,29 @@ def read_mapping(path: Path) -> dict[Any, Any]:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
-        values = yaml.load(text, Loader=PlainLoader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: {problem(error)}") from error
+    values = _loaded(text, path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: a mapping of keys to values is wanted")
     return values
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """Return key and value of a ``key=value`` from the command line, the value read as YAML.
-
-    Raises:
-        UserError: if it is none.
-    """
+    """Return key and value, read as YAML, of a ``key=value`` of the command line; or UserError."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--set {text}: key=value is wanted")
+    return key, _loaded(value, f"--set {text}")
+
+
+def _loaded(text: str, source: object) -> Any:
     try:
-        return key, yaml.load(value, Loader=PlainLoader)
+        return yaml.load(text, Loader=PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"--set {text}: {problem(error)}") from error
+        raise UserError(f"{source}: {problem(error)}") from error
 
 
 def problem(error: Exception) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.analysis import load
-from bench.report.content.answers import answer
+from bench.report.content.prose import say
 from bench.report.formats import markdown
 from bench.store.folder import Store
 from bench.store.frame import Results
@@ -94,9 +94,9 @@ def _finding(results: Results) -> str:
     made = f"[{runs} runs](results/{name}/report/report.md) of `{data}`"
     newest = max(record.started[:10] for record in results.records.values())
     devices = {record.environment["device_name"] for record in results.records.values()}
-    answers = " ".join(markdown.escape(sentence) for sentence in answer(results))
+    answers = " ".join(markdown.escape(sentence) for sentence in say(results, "answer"))
     where = " and ".join(sorted(devices))
-    return f"- **{results.plan['question']}** {answers} ({made} on {where}, {newest})"
+    return f"- **{results.plan.question}** {answers} ({made} on {where}, {newest})"
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {

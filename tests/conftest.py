@@ -1,5 +1,6 @@
 """Data folders: one made up, for every test; one with the real data, where that is there."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from bench.data.datasets import msrc_v2
+from tests.shared import once
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = "msrc_v2_trainval.tar.xz"
@@ -28,7 +30,14 @@ def pytest_ignore_collect(collection_path, config):
 
 
 @pytest.fixture(scope="session")
-def real_data(tmp_path_factory):
+def shared_folder(tmp_path_factory):
+    """Return the folder that all processes of a run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def real_data(shared_folder):
     """Return a data folder with MSRC-v2 (train and val) and ISBI-2012, or skip the test."""
     named = os.environ.get("BENCH_DATA")
     places = [Path(named).resolve()] if named else []
@@ -38,22 +47,26 @@ def real_data(tmp_path_factory):
         if (place / msrc_v2.FOLDER).is_dir():
             return place
         if (place / ARCHIVE).is_file():
-            root = tmp_path_factory.mktemp("real_data")
-            (root / "isbi2012").symlink_to(place / "isbi2012")
-            msrc_v2.install(root, [place / ARCHIVE])
-            return root
+            return once(shared_folder / "real_data", functools.partial(install_real_data, place))
     pytest.skip(f"no real data: neither {ARCHIVE} in ../shared/data, nor anything in $BENCH_DATA")
 
 
+def install_real_data(place, root):
+    (root / "isbi2012").symlink_to(place / "isbi2012")
+    msrc_v2.install(root, [place / ARCHIVE])
+
+
 @pytest.fixture(scope="session")
-def made_up_data(tmp_path_factory):
+def made_up_data(shared_folder):
     """Return a data folder with tiny files for every dataset that has any. Not to be changed."""
-    root = tmp_path_factory.mktemp("made_up_data")
+    return once(shared_folder / "made_up_data", write_data)
+
+
+def write_data(root):
     rng = np.random.default_rng(0)
     write_msrc(root, rng)
     write_isbi(root, rng)
     write_streets(root / "streets", rng)
-    return root
 
 
 def write_msrc(root, rng, splits=("train", "val", "test")):

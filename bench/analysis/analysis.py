@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.analysis.effects import images, runs, summary
-from bench.analysis.effects.images import ImageInterval
-from bench.analysis.effects.runs import Runs
-from bench.analysis.effects.summary import Effects
+from bench import metrics
+from bench.analysis.effects.comparisons import Comparison, compare
+from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
+from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
+from bench.analysis.effects.runs import Runs, runs
 from bench.analysis.scales import Scale, scale_of
+from bench.analysis.stats.anova import Row
+from bench.analysis.stats.sample import Sample, bartlett
 from bench.store import loading
 from bench.store.folder import Store
 from bench.store.frame import Results
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The statistics of an experiment: of comparisons effects on ``scale``, else scores."""
+
+    comparisons: tuple[Comparison, ...]  # levels in the order of the plan, then ``include``
+    correction: str  # of p values: ``dunnett``, ``holm`` or ``none`` (of a single comparison)
+    delta: float | None  # effects within ±δ do not matter; None where none was declared
+    scale: Scale
+    levels: dict[tuple[str, str], Sample]  # (factor, level) → over seeds, means over its arms
+    arms: dict[str, Sample]  # label → over its seeds
+    anova: tuple[Row, ...]  # of a full factorial; empty for other designs
+    interactions: tuple[Interaction, ...]  # every pair of factors of a full factorial
+    simple: tuple[SimpleEffect, ...]  # at each level of a factor that interacts
+    spreads: tuple[float, ...]  # standard deviation of each arm that has one, on the scale
+    alike: float  # p of the test that these are the same, which Dunnett's test assumes
+
+    @property
+    def tested(self) -> int:
+        """How many comparisons could be tested: the size of the family."""
+        return sum(comparison.testable for comparison in self.comparisons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,28 +53,53 @@ class Analysis(Results):
     @cached_property
     def runs(self) -> Runs:
         """The score of every run, by arm and seed."""
-        return runs.runs(self)
+        return runs(self)
 
     @cached_property
     def effects(self) -> Effects:
         """Every comparison with the baseline, with a verdict on each."""
-        return summary.effects(self, self.runs, self.scale)
+        compared, margin = self.runs.on(self.scale), self.plan.equivalence
+        delta = None if margin is None else self.scale.bound(margin)
+        higher = metrics.find(self.metric).higher_is_better
+        correction, comparisons = compare(self, compared, delta=delta, higher_is_better=higher)
+        rows, interactions, simple = factorial(self, compared)
+        samples = [compared.sample([label]) for label in self.arms]
+        return Effects(
+            comparisons=comparisons,
+            correction=correction,
+            delta=delta,
+            scale=self.scale,
+            levels={
+                (factor, level): self.runs.sample(labels)
+                for factor in self.factors
+                for level, labels in self.by_level(factor).items()
+            },
+            arms={label: self.runs.sample([label]) for label in self.arms},
+            anova=rows,
+            interactions=interactions,
+            simple=simple,
+            spreads=tuple(sample.sd for sample in samples if sample.n > 1),
+            alike=bartlett(samples),
+        )
 
     @cached_property
     def image_intervals(self) -> dict[str, ImageInterval]:
         """Arm → interval of its score over other images than those evaluated."""
-        return images.image_intervals(self)
+        return image_intervals(self)
 
+    def cell_means(self, first: str, second: str) -> dict[tuple[str, str], Sample]:
+        """Return (level of one factor, level of another) → mean over seeds, on the scale.
 
-def analyse(results: Results) -> Analysis:
-    """Return results with their statistics."""
-    return Analysis(**vars(results))
+        In a full factorial, lines through them are parallel if there is no interaction.
+        """
+        one, other = self.by_level(first), self.by_level(second)
+        compared = self.runs.on(self.scale)
+        return {
+            (a, b): compared.sample([label for label in one[a] if label in other[b]])
+            for a, b in itertools.product(one, other)
+        }
 
 
 def load(store: Store) -> Analysis:
-    """Read a results folder.
-
-    Raises:
-        UserError: if it holds no experiment, or its plan is damaged.
-    """
-    return analyse(loading.load(store))
+    """Read a results folder; UserError if it holds no experiment, or its plan is damaged."""
+    return Analysis(**vars(loading.load(store)))

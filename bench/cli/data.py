@@ -1,4 +1,4 @@
-"""The verbs about datasets: ``python -m bench data list | install | check | audit | preview``."""
+"""``python -m bench data list | install | check | audit | preview``: look after datasets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli.terminal import Data, Set, complain, data_root, out, say, write
+from bench.cli.terminal import Data, Set, complain, out, say, write
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,71 +18,72 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, install, check, audit and preview datasets.", no_args_is_help=True)
 
 Dataset = Annotated[str, typer.Argument(metavar="NAME", help="As `data list` gives it.")]
+Archives = Annotated[
+    list[Path] | None,
+    typer.Option("--from", help="A zip or tar archive that you have; may be given again."),
+]
+Split = Annotated[str, typer.Option(help="train, val or test.")]
+Page = Annotated[Path | None, typer.Option(help="Markdown page to write, instead of printing.")]
+Picture = Annotated[Path, typer.Option(help="The picture to write.")]
+Count = Annotated[int, typer.Option(min=1, max=64, help="How many images.")]
 
 
 @app.command("list")
-def data_list(data: Data = None) -> int:
+def data_list(data: Data = Path("data")) -> int:
     """List the datasets, and say which are ready."""
-    from bench.data import inspect as data_room
+    from bench.data import inspect
 
     table = Table("dataset", "ready", "what it is", box=None)
-    for listed in data_room.listing(data_root(data)):
+    for listed in inspect.listing(data):
         table.add_row(listed.name, "yes" if listed.problem is None else "no", listed.about)
     out.print(table)
     return 0
 
 
 @app.command("install")
-def data_install(
-    name: Dataset,
-    archives: Annotated[
-        list[Path] | None,
-        typer.Option("--from", help="A zip or tar archive that you have; may be given again."),
-    ] = None,
-    data: Data = None,
-) -> int:
+def data_install(name: Dataset, archives: Archives = None, data: Data = Path("data")) -> int:
     """Download a dataset, or unpack it from archives."""
-    from bench.data import inspect as data_room
+    from bench.data import inspect
     from bench.execution import progress
 
     with progress.transfer(out) as moved:
-        lines = data_room.install(name, data_root(data), archives or [], progress=moved)
+        lines = inspect.install(name, data, archives or [], progress=moved)
     for line in lines:
         say(line)
     return 0
 
 
 @app.command("check")
-def data_check(name: Dataset, settings: Set = None, data: Data = None) -> int:
+def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -> int:
     """Read a whole dataset; count sizes, classes and void, and name what is wrong with it."""
-    from bench.data import inspect as data_room
+    from bench.data import inspect
 
-    found = data_room.check(_load(name, settings, data))
-    for split_name, split in found.splits.items():
-        sizes = ", ".join(f"{n} × {h}×{w}" for (h, w), n in list(split.sizes.items())[:4])
+    dataset = _load(name, settings, data)
+    found = inspect.check(dataset)
+    for split_name, split in found.items():
+        sizes = ", ".join(f"{n} × {h}×{w}" for (h, w), n in split.sizes.most_common(4))
         more = f" and {len(split.sizes) - 4} other sizes" if len(split.sizes) > 4 else ""
         say(f"{split_name}: {split.images} images ({sizes}{more}), void {split.void_share:.1%}")
-    table = Table("class", *(f"{split}: images, pixels" for split in found.splits), box=None)
-    for index, class_name in enumerate(found.classes):
-        cells = (f"{s.images_with[index]}, {s.shares[index]:.2%}" for s in found.splits.values())
+    table = Table("class", *(f"{split}: images, pixels" for split in found), box=None)
+    for index, class_name in enumerate(dataset.classes):
+        cells = (f"{s.images_with[index]}, {s.shares[index]:.2%}" for s in found.values())
         table.add_row(escape(class_name), *cells)
     out.print(table)
-    for problem in found.problems:
+    problems = [problem for split in found.values() for problem in split.problems]
+    for problem in problems:
         complain(problem)
-    return 2 if found.problems else 0
+    return 2 if problems else 0
 
 
 @app.command("audit")
 def data_audit(
     name: Dataset,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    output: Annotated[
-        Path | None, typer.Option(help="Markdown page to write, instead of printing.")
-    ] = None,
+    split: Split = "val",
+    output: Page = None,
     settings: Set = None,
-    data: Data = None,
+    data: Data = Path("data"),
 ) -> int:
-    """Score predictors that know nothing of the images, by every convention for mean IoU."""
+    """Score predictors that ignore the images, by every variant of mean IoU."""
     from bench.evaluation import audit
 
     dataset = _load(name, settings, data)
@@ -93,9 +94,9 @@ def data_audit(
         write(output, audit_page.render(dataset, split, found, settings or []))
         say(f"page: {output}")
         return 0
-    table = Table("convention", *map(str, found.table.columns), box=None)
-    for convention, scores in zip(found.table.index, found.table.to_numpy(), strict=True):
-        table.add_row(str(convention), *(f"{score:.3f}" for score in scores))
+    table = Table("metric variant", *map(str, found.table.columns), box=None)
+    for variant, scores in zip(found.table.index, found.table.to_numpy(), strict=True):
+        table.add_row(str(variant), *(f"{score:.3f}" for score in scores))
     out.print(table)
     for flag in found.flags:
         say(flag.text)
@@ -105,16 +106,16 @@ def data_audit(
 @app.command("preview")
 def data_preview(
     name: Dataset,
-    output: Annotated[Path, typer.Option(help="The picture to write.")] = Path("preview.png"),
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
-    count: Annotated[int, typer.Option(min=1, max=64, help="How many images.")] = 8,
+    output: Picture = Path("preview.png"),
+    split: Split = "train",
+    count: Count = 8,
     settings: Set = None,
-    data: Data = None,
+    data: Data = Path("data"),
 ) -> int:
     """Draw images of a dataset above their labels."""
-    from bench.data import inspect as data_room
+    from bench.data.preview import preview
 
-    figure = data_room.preview(_load(name, settings, data), split, count=count)
+    figure = preview(_load(name, settings, data), split, count=count)
     try:
         figure.savefig(output)
     except (OSError, ValueError) as error:
@@ -123,10 +124,9 @@ def data_preview(
     return 0
 
 
-def _load(name: str, settings: list[str] | None, data: Path | None) -> LoadedDataset:
+def _load(name: str, settings: list[str] | None, data: Path) -> LoadedDataset:
     from bench import yaml_files
-    from bench.data import inspect as data_room
-    from bench.data import registry
+    from bench.data import inspect, registry
 
     values = dict(yaml_files.assignment(text) for text in settings or [])
-    return registry.load(data_room.settings_for(name, values), data_root(data))
+    return registry.load(inspect.settings_for(name, values), data)

@@ -1,8 +1,7 @@
-"""What every verb shares: the console, its options, and how a line is said."""
+"""What the commands share: the console, options, and how a line is printed."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,25 +9,35 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.errors import UserError
+from bench.errors import UserError, nearest
+from bench.store.folder import Store
 
 out = Console(soft_wrap=True, highlight=False)
 
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Experiments; all if none is named.")
+]
 Results = Annotated[Path, typer.Option(help="Folder that holds all results.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of the datasets [BENCH_DATA, or data].")]
+Data = Annotated[Path, typer.Option(help="Folder of the datasets.", envvar="BENCH_DATA")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 
 
 def say(line: str) -> None:
-    """Print a line as it is, but for what would not be seen."""
+    """Print a line as it is, but for characters that cannot be seen."""
     out.print(_visible(line), markup=False)
 
 
-def complain(line: str) -> None:
-    """Print one line on standard error."""
-    sys.stderr.write(f"error: {' '.join(_visible(line).split())}\n")
+def complain(line: str, *, kind: str = "error") -> None:
+    """Print an error on one line of standard error."""
+    sys.stderr.write(f"{kind}: {' '.join(_visible(line).split())}\n")
+
+
+def warn(line: str) -> None:
+    """Print a warning on one line of standard error."""
+    complain(line, kind="warning")
 
 
 def _visible(line: str) -> str:
@@ -36,23 +45,29 @@ def _visible(line: str) -> str:
     return "".join(c if c.isprintable() else " " for c in line)
 
 
-def warn(line: str) -> None:
-    """Print one line on standard error that is worth knowing and no error."""
-    sys.stderr.write(f"warning: {' '.join(_visible(line).split())}\n")
-
-
 def write(path: Path, content: str) -> None:
-    """Write a text file that the user named.
-
-    Raises:
-        UserError: if it cannot be written.
-    """
+    """Write a text file that the user named, or raise UserError."""
     try:
         path.write_text(content, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def data_root(given: Path | None) -> Path:
-    """Return the folder of the datasets."""
-    return given or Path(os.environ.get("BENCH_DATA") or "data")
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise UserError if there is a file of that name, and it is not to be replaced."""
+    if path.exists() and not force:
+        raise UserError(f"{path}: exists already; --force replaces it")
+
+
+def experiments(results: Path, names: list[str] | None) -> list[Store]:
+    """Return the stores of the named experiments, or of all in a folder of results.
+
+    UserError if there is none, or none of such a name.
+    """
+    known = sorted(path.parent.name for path in results.glob("*/plan.json"))
+    if not known:
+        raise UserError(f"{results}: no experiment has been run here")
+    for name in names or ():
+        if name not in known:
+            raise UserError(f"{results}: no experiment {name!r}{nearest(name, known)}")
+    return [Store(results / name) for name in names or known]

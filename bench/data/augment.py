@@ -1,7 +1,7 @@
 """Named augmentation pipelines, each an albumentations ``Compose`` over image and mask.
 
-They run on whole images, before the crop, so that their strength in pixels does not depend
-on the crop. What a transform moves in from outside the image is mirrored, labels included.
+They transform whole images, before the crop, so that their strength in pixels does not depend
+on the crop size. Beyond its borders the image is mirrored, labels included.
 """
 
 from __future__ import annotations
@@ -24,93 +24,52 @@ Spec = str | dict[str, Any]
 
 
 def build(spec: Spec) -> A.Compose | None:
-    """Return the pipeline of a name, or of a serialised one (``albumentations.to_dict``).
+    """Return a pipeline to be called with ``image`` (H, W, C) uint8 and ``mask`` (H, W).
 
-    Args:
-        spec: a key of ``AUGMENTATIONS``, or the dictionary that ``albumentations.to_dict``
-            gave, which may be reduced to its ``transform`` entry.
-
-    Returns:
-        A pipeline to be called with ``image`` (H, W, C) uint8 and ``mask`` (H, W), its
-        randomness given by ``set_random_state``; None where nothing is to be done.
-
-    Raises:
-        UserError: if the name is unknown or the dictionary is no pipeline.
+    ``set_random_state`` comes first. None if there is nothing to do. The spec is a key of
+    ``AUGMENTATIONS``, or a result of ``albumentations.to_dict``, or only its ``transform`` entry;
+    UserError if it is none of these.
     """
     if isinstance(spec, str):
         if spec not in AUGMENTATIONS:
             raise UserError(f"unknown augmentation {spec!r}{nearest(spec, AUGMENTATIONS)}")
         transforms = AUGMENTATIONS[spec]()
         return A.Compose(transforms) if transforms else None
-    return _deserialise(spec)
-
-
-def _deserialise(spec: dict[str, Any]) -> A.Compose:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # an argument that a transform does not know, say
+            warnings.simplefilter("error")  # such as an unknown argument of a transform
             warnings.filterwarnings("ignore", message=".* has no 'p' parameter")
             pipeline = A.from_dict(spec if "transform" in spec else {"transform": spec})
-    except Exception as error:  # albumentations raises whatever its constructors raise
+    except Exception as error:  # the constructors of transforms raise errors of any type
         raise UserError(f"not a serialised albumentations pipeline ({error!r})") from error
     return pipeline if isinstance(pipeline, A.Compose) else A.Compose([pipeline])
 
 
-def none() -> list[A.BasicTransform]:
-    """Return nothing: the images as they are."""
-    return []
+def _rigid(**scale: tuple[float, float]) -> A.Affine:
+    return A.Affine(
+        **scale,
+        translate_percent=(-0.1, 0.1),
+        rotate=(-15, 15),
+        border_mode=cv2.BORDER_REFLECT_101,
+        p=0.8,
+    )
 
 
-def flip() -> list[A.BasicTransform]:
-    """Return mirroring left to right, every second time."""
-    return [A.HorizontalFlip(p=0.5)]
+def _elastic() -> ElasticDeformation:
+    return ElasticDeformation(sigma=10.0, grid=3, p=0.8)
 
 
-def geometric() -> list[A.BasicTransform]:
-    """Return mirroring, and scale, shift and rotation."""
-    return [
-        *flip(),
-        A.Affine(
-            scale=(0.8, 1.25),
-            translate_percent=(-0.1, 0.1),
-            rotate=(-15, 15),
-            border_mode=cv2.BORDER_REFLECT_101,
-            p=0.8,
-        ),
-    ]
+def _grey() -> A.RandomBrightnessContrast:
+    return A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.8)
 
 
-def elastic() -> list[A.BasicTransform]:
-    """Return mirroring and the paper's elastic deformation."""
-    return [*flip(), ElasticDeformation(sigma=10.0, grid=3, p=0.8)]
-
-
-def paper() -> list[A.BasicTransform]:
-    """Return what arXiv:1505.04597 lists: shift, rotation, grey values, elastic deformation.
-
-    It gives numbers for the deformation alone; the others are of a size usual with it.
-    """
-    return [*paper_rigid(), ElasticDeformation(sigma=10.0, grid=3, p=0.8)]
-
-
-def paper_rigid() -> list[A.BasicTransform]:
-    """Return what the paper lists but for the elastic deformation."""
-    return [
-        A.Affine(
-            translate_percent=(-0.1, 0.1),
-            rotate=(-15, 15),
-            border_mode=cv2.BORDER_REFLECT_101,
-            p=0.8,
-        ),
-        A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.8),
-    ]
-
-
+# "paper" is what arXiv:1505.04597 lists: shift, rotation, grey values, elastic deformation. The
+# paper gives numbers for the deformation only; those of the others are common values.
 AUGMENTATIONS: dict[str, Callable[[], list[A.BasicTransform]]] = {
-    "none": none,
-    "flip": flip,
-    "geometric": geometric,
-    "elastic": elastic,
-    "paper": paper,
-    "paper_rigid": paper_rigid,
+    "none": list,
+    "flip": lambda: [A.HorizontalFlip(p=0.5)],
+    "geometric": lambda: [A.HorizontalFlip(p=0.5), _rigid(scale=(0.8, 1.25))],
+    "elastic": lambda: [A.HorizontalFlip(p=0.5), _elastic()],
+    "paper": lambda: [_rigid(), _grey(), _elastic()],
+    "paper_rigid": lambda: [_rigid(), _grey()],
 }

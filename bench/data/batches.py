@@ -1,13 +1,14 @@
-"""Images with labels → batches of random crops, the same for every number of workers.
+"""Images with labels → batches of random crops, the same for any number of workers.
 
-The crop and the augmentation of a sample are drawn from (seed, epoch, index) alone, so that
-neither the number of loader processes nor an interruption changes what a network sees.
+Crop and augmentation of a sample are drawn from (seed, epoch, index) alone, so that neither the
+number of loader processes nor an interruption changes the batches.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import cv2
@@ -23,8 +24,9 @@ from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
 from bench.errors import UserError
 from bench.settings import Settings
 
-# (N, H, W, channels) uint8, (N, H, W) uint8 and, where pixels are weighed, (N, H, W) float32
+# (N, H, W, channels) uint8, (N, H, W) uint8 and, if pixels are weighted, (N, H, W) float32
 Batch = tuple[torch.Tensor, ...]
+Array = NDArray[Any]
 Weights = Mapping[str, NDArray[np.float32]]  # name of an image → (H, W)
 
 
@@ -46,7 +48,7 @@ class BatchSettings(Settings):
     )
 
     def input_size(self, margin: int) -> int:
-        """Return height and width of the input of a network whose output is smaller by a margin."""
+        """Return the input's height and width, for an output smaller by the margin (pixels)."""
         return self.crop_size + (margin if self.crop_of == "output" else 0)
 
     @field_validator("augmentation")
@@ -59,83 +61,64 @@ class BatchSettings(Settings):
         return spec
 
 
+@dataclass(eq=False)
 class Crops(TorchDataset[Any]):
     """Random crops of the images of a split, addressed by (epoch, index).
 
-    What an unpadded network predicts of a crop can lie anywhere in the image: its context is
-    mirrored at the borders.
-
-    Args:
-        split: where the images come from.
-        settings: size of the crops and what is done before cutting.
-        seed: with epoch and index, it decides crop and augmentation.
-        margin: by how much the network's output is smaller than a crop, in height and in width.
-        weights: of the pixels of every image; warped and cut like its labels.
-
-    Raises:
-        UserError: if no image is left to train on.
+    The part of a crop that an unpadded network predicts may be anywhere in the image: beyond the
+    borders the image is mirrored. UserError if all images are dropped.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        settings: BatchSettings,
-        *,
-        seed: int,
-        margin: int = 0,
-        weights: Weights | None = None,
-    ) -> None:
-        self.read = split.read
-        self.size = settings.input_size(margin)
-        self.margin = margin
-        self.weights = weights
-        self.seed = seed
-        self.augment = augment.build(settings.augmentation)
-        if self.augment is not None and weights is not None:
+    split: Split
+    settings: BatchSettings
+    seed: int  # decides crop and augmentation, with epoch and index
+    margin: int = 0  # pixels by which the network's output is smaller than the crop
+    weights: Weights | None = None
+
+    def __post_init__(self) -> None:
+        self.size = self.settings.input_size(self.margin)
+        self.augment = augment.build(self.settings.augmentation)
+        if self.augment is not None and self.weights is not None:
             self.augment.add_targets({"weights": "mask"})
-        self.names = split.names
-        if settings.small_images == "drop":
-            self.names = tuple(name for name in split.names if self._fits(name))
-        self.dropped = len(split.names) - len(self.names)
-        if not self.names:
-            raise UserError(
-                f"train.crop_size: none of the {len(split.names)} training images is as large as "
-                f"{self.size - margin}×{self.size - margin} pixels (small_images: drop)"
-            )
+        self.names, read = self.split.names, self.split.read
+        if self.settings.small_images == "drop":
+            least = self.size - self.margin
+            self.names = tuple(name for name in self.names if min(read(name)[1].shape) >= least)
+            if not self.names:
+                raise UserError(
+                    f"train.crop_size: none of the {len(self.split.names)} training images is as "
+                    f"large as {least}×{least} pixels (small_images: drop)"
+                )
+        self.dropped = len(self.split.names) - len(self.names)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, address: tuple[int, int]) -> tuple[NDArray[Any], ...]:
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Array, ...]:
         epoch, index = address
         rng = np.random.default_rng([self.seed, epoch, index])
-        image, mask = self.read(self.names[index])
-        parts: dict[str, NDArray[Any]] = {"image": image, "mask": mask}
+        image, mask = self.split.read(self.names[index])
+        parts: dict[str, Array] = {"image": image, "mask": mask}
         if self.weights is not None:
             parts["weights"] = self.weights[self.names[index]]
         if self.augment is not None:
-            # One generator for all transforms. `set_random_seed` would give each of them a
-            # generator of its own with the same seed, and every sample correlated draws.
+            # One generator for all transforms: `set_random_seed` would give each of them its own
+            # generator with the same seed, and so correlated draws.
             self.augment.set_random_state(rng, random.Random(int(rng.integers(2**63))))
             parts = self.augment(**parts)
         height, width = (max(side + self.margin, self.size) for side in parts["mask"].shape)
-        whole: list[NDArray[Any]] = [*pad(parts["image"], parts["mask"], height, width)]
+        whole = [*pad(parts["image"], parts["mask"], height, width)]
         if self.weights is not None:
-            whole.append(_bordered(parts["weights"], height, width))
-        top = int(rng.integers(height - self.size + 1))
-        left = int(rng.integers(width - self.size + 1))
+            whole.append(_enlarge(parts["weights"], height, width, fill=0))
+        top, left = (int(rng.integers(side - self.size + 1)) for side in (height, width))
         window = slice(top, top + self.size), slice(left, left + self.size)
         return tuple(np.ascontiguousarray(part[window]) for part in whole)
 
-    def _fits(self, name: str) -> bool:
-        return bool(min(self.read(name)[1].shape) >= self.size - self.margin)
-
 
 class Order:
-    """A batch sampler: for each epoch a permutation of its own, cut into full batches.
+    """A batch sampler: another permutation for each epoch, cut into full batches.
 
-    The images left over when the last batch is not full sit out; they change from epoch to
-    epoch. Fewer images than a batch make one smaller batch.
+    An epoch omits the images of an incomplete last batch, unless it would be the only one.
     """
 
     def __init__(self, length: int, batch_size: int, *, seed: int) -> None:
@@ -154,39 +137,30 @@ class Order:
             yield [(self.epoch, int(index)) for index in chosen]
 
 
+@dataclass(eq=False)
 class Batches:
-    """The training batches of every epoch: ``for images, labels in batches.epoch(3)``.
+    """The training batches of every epoch: ``for images, labels in batches.epoch(3)``."""
 
-    Args:
-        split: where the images come from.
-        settings: crop, batch size, augmentation.
-        seed: decides order, crops and augmentation.
-        workers: loader processes; 0 loads in this process. Does not change the batches.
-        margin: by how much the network's output is smaller than a crop, in height and in width.
-        weights: of the pixels of every image; batches then have them too.
-    """
+    split: Split
+    settings: BatchSettings
+    _: KW_ONLY
+    seed: int  # decides order, crops and augmentation
+    workers: int  # loader processes; 0 loads in this process; any number gives the same batches
+    margin: int = 0  # pixels by which the network's output is smaller than the crop
+    weights: Weights | None = None  # augmented and cropped like labels; batches then have them too
 
-    def __init__(
-        self,
-        split: Split,
-        settings: BatchSettings,
-        *,
-        seed: int,
-        workers: int,
-        margin: int = 0,
-        weights: Weights | None = None,
-    ) -> None:
-        cv2.setNumThreads(0)  # a loader process forked beside OpenCV's threads would hang
-        self.crops = Crops(split, settings, seed=seed, margin=margin, weights=weights)
-        self.order = Order(len(self.crops), settings.batch_size, seed=seed)
+    def __post_init__(self) -> None:
+        cv2.setNumThreads(0)  # loader processes forked while OpenCV has threads would hang
+        self.crops = Crops(self.split, self.settings, self.seed, self.margin, self.weights)
+        self.order = Order(len(self.crops), self.settings.batch_size, seed=self.seed)
         self.loader: DataLoader[Any] = DataLoader(
             self.crops,
             batch_sampler=self.order,
-            num_workers=workers,
+            num_workers=self.workers,
             collate_fn=_stack,
             pin_memory=torch.cuda.is_available(),
-            persistent_workers=workers > 0,  # they keep the images that they have decoded
-            generator=torch.Generator(),  # leaves torch's global generator to the model
+            persistent_workers=self.workers > 0,  # they keep decoded images in memory
+            generator=torch.Generator(),  # torch's global generator is the model's alone
         )
 
     def __len__(self) -> int:
@@ -194,7 +168,7 @@ class Batches:
         return len(self.order)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield an epoch's batches: (N, H, W, channels), (N, H, W), perhaps (N, H, W) weights."""
+        """Yield the batches of an epoch: (N, H, W, channels), (N, H, W), if given weights too."""
         self.order.epoch = number
         yield from self.loader
 
@@ -202,45 +176,37 @@ class Batches:
 def pad(image: Image, mask: Mask, height: int, width: int) -> tuple[Image, Mask]:
     """Enlarge an image to at least (height, width) by mirroring; the new labels are void.
 
-    The image stays in the middle. Images that are large enough come back as they are.
+    The image stays in the middle. One that is large enough is returned unchanged.
     """
-    sides = _sides(mask.shape, height, width)
-    if not any(sides):
-        return image, mask
-    shape = (max(height, mask.shape[0]), max(width, mask.shape[1]), image.shape[2])
-    padded = cv2.copyMakeBorder(image, *sides, cv2.BORDER_REFLECT_101).reshape(shape)
-    void = cv2.copyMakeBorder(mask, *sides, cv2.BORDER_CONSTANT, value=[IGNORE_INDEX])
-    return padded.astype(np.uint8, copy=False), void.astype(np.uint8, copy=False)
+    return _enlarge(image, height, width), _enlarge(mask, height, width, fill=IGNORE_INDEX)
+
+
+def _enlarge(array: Array, height: int, width: int, *, fill: int | None = None) -> Array:
+    """Return an array (H, W) or (H, W, channels) with equal borders: mirrored, or of one value."""
+    rows, columns = max(height - array.shape[0], 0), max(width - array.shape[1], 0)
+    if not rows and not columns:
+        return array
+    sides = rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
+    kind = cv2.BORDER_REFLECT_101 if fill is None else cv2.BORDER_CONSTANT
+    enlarged = cv2.copyMakeBorder(array, *sides, kind, value=[fill or 0])
+    return enlarged.reshape(*enlarged.shape[:2], *array.shape[2:])  # OpenCV drops a last 1
 
 
 def crop_to(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Cut (N, H, W) targets to the middle that an unpadded network predicts."""
+    """Crop (N, H, W) targets to the centre, the part that an unpadded network predicts."""
     height, width = logits.shape[-2:]
     top = (targets.shape[-2] - height) // 2
     left = (targets.shape[-1] - width) // 2
     return targets[:, top : top + height, left : left + width]
 
 
-def _bordered(weights: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Enlarge weights as `pad` enlarges labels; those of its void are 0."""
-    sides = _sides(weights.shape, height, width)
-    wide = cv2.copyMakeBorder(weights, *sides, cv2.BORDER_CONSTANT, value=[0])
-    return wide.astype(np.float32, copy=False)
-
-
-def _sides(shape: tuple[int, ...], height: int, width: int) -> tuple[int, int, int, int]:
-    """Return what is missing above, below, to the left and to the right."""
-    rows, columns = max(height - shape[0], 0), max(width - shape[1], 0)
-    return rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
-
-
 def to_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Turn (N, H, W, channels) uint8 into a network's input: (N, channels, H, W) in [-1, 1].
+    """Convert (N, H, W, channels) uint8 to a network's input: (N, channels, H, W) in [-1, 1].
 
-    The bytes travel to the device, not the floats; the result is channels-last in memory.
+    Bytes are transferred to the device, not floats; the result is channels-last in memory.
     """
     return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _stack(samples: list[tuple[NDArray[Any], ...]]) -> Batch:
+def _stack(samples: list[tuple[Array, ...]]) -> Batch:
     return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))

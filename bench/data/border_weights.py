@@ -1,8 +1,7 @@
-"""Border weights of training images: U-Net's weight map for each label image, computed once.
+"""Border weights of training images: U-Net's weight map of each label image, computed once.
 
-Maps are kept in memory, by the content of the label image: trials of one process share them. They
-are not kept on disk, since they are quickly made (0.1 s for a slice of ISBI-2012, 105 cells in
-512×512 pixels) and large.
+Trials in one process share the maps: they are cached in memory by the content of the label image.
+They are not stored: they are large, and computed in 0.1 s for 105 cells in 512×512 pixels.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Weights = dict[str, NDArray[np.float32]]  # name of an image → (H, W)
 
 
 class BorderSettings(Settings):
-    """How much a pixel between two cells counts (arXiv:1505.04597, equation 2)."""
+    """The weight of pixels between two cells (arXiv:1505.04597, equation 2)."""
 
     w0: float = Field(10.0, ge=0, description="weight added where two cells touch")
     sigma: float = Field(5.0, gt=0, le=1000, description="width of borders, pixels")
@@ -32,14 +31,11 @@ class BorderSettings(Settings):
 
 
 def weight_maps(dataset: Dataset, settings: BorderSettings) -> Weights:
-    """Return the weight of every pixel of every training image.
+    """Return the weight of every pixel of every training image; raises as ``check``.
 
-    Cells are the 4-connected regions of one class. Whatever is no cell can be border between two,
-    void too, which no loss looks at. Classes are balanced over the pixels of the training set
-    that are not void.
-
-    Raises:
-        UserError: if the dataset has no class of that name.
+    Cells are the 4-connected regions of one class. All other pixels can be border between two
+    cells; void is among them, but no loss counts it. Classes are balanced over the pixels of the
+    training set that are not void.
     """
     check(dataset, settings)
     label, split = dataset.classes.index(settings.cells), dataset.splits["train"]
@@ -49,32 +45,22 @@ def weight_maps(dataset: Dataset, settings: BorderSettings) -> Weights:
         cells = ((mask == label)[mask != IGNORE_INDEX] for mask in masks.values())
         outside, inside = balanced_weights(counted.astype(np.uint8) for counted in cells)
     return {
-        name: _border(_bytes(mask == label), mask.shape, settings.w0, settings.sigma)
+        name: _border(np.packbits(mask == label).tobytes(), mask.shape, settings.w0, settings.sigma)
         + np.where(mask == label, inside, outside).astype(np.float32)
         for name, mask in masks.items()
     }
 
 
 def check(dataset: Dataset, settings: BorderSettings) -> None:
-    """Look whether the dataset has the class.
-
-    Raises:
-        UserError: if it has not.
-    """
+    """Raise UserError if the dataset does not have the class."""
     if settings.cells not in dataset.classes:
-        hint = nearest(settings.cells, dataset.classes)
-        raise UserError(
-            f"train.border_weights.cells: {dataset.name} has no class {settings.cells!r}{hint}"
-        )
-
-
-def _bytes(cells: NDArray[np.bool_]) -> bytes:
-    return np.packbits(cells).tobytes()
+        unknown = f"{settings.cells!r}{nearest(settings.cells, dataset.classes)}"
+        raise UserError(f"train.border_weights.cells: {dataset.name} has no class {unknown}")
 
 
 @functools.lru_cache(maxsize=128)
 def _border(content: bytes, shape: tuple[int, ...], w0: float, sigma: float) -> NDArray[np.float32]:
-    """Return what borders add to the weights of classes, for the packed bits of a mask of cells."""
+    """Return the border term of the weights, given the packed bits of a mask of cells."""
     bits = np.unpackbits(np.frombuffer(content, np.uint8), count=int(np.prod(shape)))
     cells = components(bits.reshape(shape).astype(np.bool_))
     border = border_weight_map(cells, w0=w0, sigma=sigma, class_weights=(0.0, 0.0))

@@ -1,4 +1,4 @@
-"""What a dataset is: images with labels, in named splits, and a digest of all that is in them."""
+"""What a dataset is: images with labels, in named splits, with a fingerprint of their content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ Mask = NDArray[np.uint8]  # (H, W), labels; IGNORE_INDEX = void
 
 
 class DatasetSettings(Settings):
-    """What every dataset's settings have. A subclass narrows ``name`` to a ``Literal``."""
+    """The base of every dataset's settings. A subclass narrows ``name`` to a ``Literal``."""
 
     name: str
 
@@ -37,7 +37,7 @@ class Split:
 
     ``read(name)`` returns an (H, W, channels) uint8 image and its (H, W) uint8 labels, in
     arrays that are the caller's to change; it can be pickled, for loader processes.
-    ``fingerprint`` is a hex digest of all that it can return.
+    ``fingerprint`` is a hex digest of everything that ``read`` can return.
     """
 
     names: tuple[str, ...]
@@ -47,11 +47,11 @@ class Split:
 
 @dataclass(frozen=True)
 class ImageScores:
-    """Scores that a kind of images has beside those that every segmentation has.
+    """Scores of one image that a dataset has in addition to those of every segmentation.
 
-    ``score(prediction, truth)`` takes (H, W) labels of one image, 255 = void in the truth, and
-    returns numbers by name, NaN where there is none. ``metrics`` are the names of those that
-    an experiment may be about; of them larger is better.
+    ``score(prediction, truth)`` takes (H, W) labels, 255 = void in the truth, and returns numbers
+    by name, NaN where undefined. ``metrics`` names those that an experiment may compare; of them
+    larger is better.
     """
 
     metrics: tuple[str, ...]
@@ -63,10 +63,9 @@ class Dataset:
     """Images with labels, in named splits (``train``, ``val`` and perhaps ``test``).
 
     ``classes[i]`` is the name of label i and ``palette[i]`` its RGB colour; ``fingerprint``
-    is a hex digest of everything that any split can return. What depends on some splits only
-    is better identified by theirs: installing test images changes nothing about training.
-    ``scores`` are further ones that predictions are given; ``note`` is what a reader of scores
-    on this dataset has to know, such as what published ones were measured on.
+    is a hex digest of everything that any split can return. Results that depend on some splits
+    only are identified by theirs: installing test images changes nothing about training.
+    ``note`` tells readers of a report what scores on this dataset can be compared with.
     """
 
     name: str
@@ -80,13 +79,36 @@ class Dataset:
 
 
 class DatasetModule(Protocol):
-    """What a module in this folder offers."""
+    """What a module in ``bench/data/datasets`` defines."""
 
     Settings: type[DatasetSettings]
 
-    def load(self, settings: DatasetSettings, root: Path) -> Dataset:
-        """Open the dataset that lies under ``root``; UserError says what is missing."""
-        ...
+    def load(self, settings: Any, root: Path) -> Dataset:
+        """Open the dataset under ``root``. Settings are its own; UserError says what is missing."""
+
+
+def assemble(
+    name: str,
+    colours: Mapping[str, tuple[int, ...]],
+    splits: Mapping[str, Split],
+    *,
+    in_channels: int = 3,
+    note: str = "",
+) -> Dataset:
+    """Return the dataset with these splits and classes, given as name → RGB colour."""
+    content = fingerprint(*colours, *(split.fingerprint for split in splits.values()))
+    palette = np.array(list(colours.values()), dtype=np.uint8)
+    return Dataset(name, tuple(colours), palette, in_channels, splits, content, note=note)
+
+
+def split_in_memory(pairs: Mapping[str, tuple[Image, Mask]], content: str) -> Split:
+    """Return the split of images and labels, given by name; ``content`` is its fingerprint."""
+    return Split(tuple(pairs), functools.partial(_copies, pairs), content)
+
+
+def _copies(pairs: Mapping[str, tuple[Image, Mask]], name: str) -> tuple[Image, Mask]:
+    image, mask = pairs[name]
+    return image.copy(), mask.copy()
 
 
 def class_pixels(split: Split, num_classes: int) -> NDArray[np.int64]:
@@ -97,30 +119,23 @@ def class_pixels(split: Split, num_classes: int) -> NDArray[np.int64]:
 
 
 def fingerprint(*parts: str | bytes | Path) -> str:
-    """Return a hex digest of texts, bytes and the contents of files, in their order.
-
-    Raises:
-        UserError: if a file cannot be read.
-    """
+    """Return a hex digest of texts, bytes and files' contents; UserError if one is unreadable."""
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
-        content = part.encode() if isinstance(part, str) else part
-        if isinstance(content, Path):
-            content = _file_content(content)
+        if isinstance(part, Path):
+            try:
+                content = _file_digest(part, part.stat().st_mtime_ns, part.stat().st_size)
+            except OSError as error:
+                raise UserError(f"{part}: cannot be read ({error.strerror})") from error
+        else:
+            content = part.encode() if isinstance(part, str) else part
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)
     return digest.hexdigest()
 
 
-def _file_content(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        return _file_digest(path, status.st_mtime_ns, status.st_size)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-
-
 @functools.lru_cache(maxsize=1 << 16)
 def _file_digest(path: Path, mtime_ns: int, size: int) -> bytes:
+    """Return the digest of a file's content, which is read again when time or size differ."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").digest()

@@ -1,8 +1,8 @@
 """Datasets by name: one module each in ``bench/data/datasets``, named as in a YAML file.
 
 A dataset module defines ``Settings`` (a ``DatasetSettings``) and ``load(settings, root)``;
-one whose files can be fetched also defines ``install(root, archives, progress=...)``. Adding
-a file there is all it takes to add a dataset.
+if its files can be downloaded, also ``install(root, archives, progress=...)``. To add a
+dataset, add a file there.
 """
 
 from __future__ import annotations
@@ -16,15 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from bench.data import datasets as folder
-from bench.data.dataset import (
-    IGNORE_INDEX,
-    Dataset,
-    DatasetModule,
-    DatasetSettings,
-    Image,
-    Mask,
-    Split,
-)
+from bench.data.dataset import IGNORE_INDEX, Dataset, DatasetModule, DatasetSettings, Image, Mask
 from bench.errors import UserError, nearest
 
 
@@ -34,11 +26,7 @@ def names() -> tuple[str, ...]:
 
 
 def module(name: str) -> DatasetModule:
-    """Return the module of a dataset.
-
-    Raises:
-        UserError: if there is none of that name.
-    """
+    """Return the module of a dataset; UserError if there is none of that name."""
     if name not in names():
         raise UserError(f"unknown dataset {name!r}{nearest(name, names())}")
     return cast(DatasetModule, importlib.import_module(f"{folder.__name__}.{name}"))
@@ -47,22 +35,23 @@ def module(name: str) -> DatasetModule:
 def load(settings: DatasetSettings, root: Path) -> Dataset:
     """Open the dataset that the settings describe, its files under the data folder ``root``.
 
-    Whatever its splits read is checked before it is returned.
+    Every pair that its splits read is checked.
 
     Raises:
         UserError: if its files are missing or not what they should be; ``read`` raises it too,
-            for a mask of another size than its image or with a label that is no class.
+            for a mask whose size differs from its image's or with a label that is no class.
+        ValueError: if the settings are not those of the dataset that they name.
     """
-    dataset = module(settings.name).load(settings, root)
-    splits = {name: _checked(split, dataset) for name, split in dataset.splits.items()}
+    found = module(settings.name)
+    if not isinstance(settings, found.Settings):
+        raise ValueError(f"not the settings of {settings.name}: {settings!r}")
+    dataset = found.load(settings, root)
+    splits = {}
+    for name, split in dataset.splits.items():
+        form = frozenset(split.names), len(dataset.classes), dataset.in_channels
+        read = functools.partial(_read_checked, split.read, *form)
+        splits[name] = replace(split, read=read)
     return replace(dataset, splits=splits)
-
-
-def _checked(split: Split, dataset: Dataset) -> Split:
-    read = functools.partial(
-        _read_checked, split.read, frozenset(split.names), len(dataset.classes), dataset.in_channels
-    )
-    return replace(split, read=read)
 
 
 def _read_checked(
@@ -79,8 +68,6 @@ def _read_checked(
         raise UserError(f"{name}: image and mask do not fit: {image.shape} and {mask.shape}")
     wrong = mask[(mask >= num_classes) & (mask != IGNORE_INDEX)]
     if wrong.size:
-        raise UserError(
-            f"{name}: label {wrong.max()} in {wrong.size} pixels, "
-            f"but there are {num_classes} classes"
-        )
+        problem = f"label {wrong.max()} in {wrong.size} pixels, but there are {num_classes} classes"
+        raise UserError(f"{name}: {problem}")
     return image, mask

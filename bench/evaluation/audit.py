@@ -1,4 +1,4 @@
-"""The metric audit: what each convention gives to predictors whose worth is known."""
+"""The metric audit: the score of each metric variant for predictors whose quality is known."""
 
 from __future__ import annotations
 
@@ -8,101 +8,83 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.data.dataset import Dataset
+from bench.evaluation import dummy_baselines, metric_variants
 from bench.evaluation.counts import ImageCounts
-from bench.evaluation.dummy_baselines import CANARIES, PERFECT, canaries
-from bench.evaluation.metric_variants import (
-    CONVENTIONS,
-    classes_averaged,
-    scores,
-    study_absent,
-    study_present,
-)
+from bench.evaluation.dummy_baselines import DUMMY_BASELINES, PERFECT
+from bench.evaluation.metric_variants import VARIANTS
 
-# Much for knowing nothing, as shares of the perfect prediction's score: this much in any case,
-# and already less if it is this far above what the same predictor gets from `dataset`.
-FOOLED = 0.5
-FLATTERED = 0.25
-UNFAIR = 0.99  # the least that the perfect prediction should get
+# A dummy baseline's score is too high at half of what the perfect prediction gets, or at less
+# than that if it is this far above the baseline's score by `dataset`.
+HIGH_SHARE = 0.5
+HIGH_EXCESS = 0.25
+PERFECT_LEAST = 0.99  # what the perfect prediction should get at least
 
-# Rows of the table beside the conventions: what `study` is the sum of, and of how many classes
-# `dataset` is the mean.
+# Rows beside the variants: the two terms of `study`, and how many classes `dataset` averages.
 EXTRA_ROWS = {
-    "study_absent": study_absent,
-    "study_present": study_present,
-    "classes_averaged": classes_averaged,
+    "study_absent": metric_variants.study_absent,
+    "study_present": metric_variants.study_present,
+    "classes_averaged": metric_variants.classes_averaged,
 }
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A convention that misleads, and ``text``: a sentence that says how."""
+    """A metric variant that misleads, and ``text``: a sentence that says how."""
 
-    convention: str
+    variant: str
     text: str
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The scores of the canaries, `table`, and what is wrong with them, `flags`."""
+    """The scores of the dummy baselines, `table`, and what is wrong with them, `flags`."""
 
     table: pd.DataFrame
     flags: tuple[Flag, ...]
 
 
 def audit(dataset: Dataset, split_name: str, *, seed: int = 0) -> Audit:
-    """Score the canaries for a split.
-
-    Raises:
-        UserError: if there is no such split, or a file cannot be read.
-    """
-    found = table(canaries(dataset, split_name, seed))
+    """Score the dummy baselines on a split; a UserError if there is none, or it is unreadable."""
+    found = table(dummy_baselines.from_split(dataset, split_name, seed))
     return Audit(found, flags(found))
 
 
 def table(predictors: Mapping[str, ImageCounts]) -> pd.DataFrame:
-    """Return a column for each predictor, a row for each convention and of ``EXTRA_ROWS``."""
+    """Return a column for each predictor, a row for each variant and of ``EXTRA_ROWS``."""
     columns = {name: column(counts) for name, counts in predictors.items()}
-    rows = pd.Index([*CONVENTIONS, *EXTRA_ROWS], name="convention")
-    return pd.DataFrame(columns, index=rows, columns=list(predictors), dtype="float64")
+    return pd.DataFrame(columns, dtype="float64").rename_axis("variant")
 
 
 def column(counts: ImageCounts) -> dict[str, float]:
-    """Return the score by every convention, and those of ``EXTRA_ROWS``."""
-    return {**scores(counts), **{row: extra(counts) for row, extra in EXTRA_ROWS.items()}}
+    """Return the score of every variant, and those of ``EXTRA_ROWS``."""
+    extra = {row: score(counts) for row, score in EXTRA_ROWS.items()}
+    return metric_variants.scores(counts) | extra
 
 
 def flags(scores: pd.DataFrame) -> tuple[Flag, ...]:
-    """Say which conventions give much to who knows nothing, or little to who knows all.
+    """Name the variants that score a dummy baseline high, or the perfect prediction low.
 
-    Much is ``FOOLED`` of the perfect prediction's score, or less than that but ``FLATTERED``
-    of it above the score by `dataset`; little is below ``UNFAIR``.
-
-    Args:
-        scores: a row for each convention, a column for each of ``CANARIES``; others are left
-            alone.
+    High is ``HIGH_SHARE`` of the perfect prediction's score, or less than that but
+    ``HIGH_EXCESS`` of it above the score by `dataset`; low is below ``PERFECT_LEAST``. Only rows
+    of ``VARIANTS`` and columns of ``DUMMY_BASELINES`` are read.
     """
-    rows = {
-        str(name): dict(zip(CANARIES, values, strict=True))
-        for name, values in zip(scores.index, scores[list(CANARIES)].to_numpy(), strict=True)
-    }
-    own = rows.get("dataset", {})
-    return tuple(
-        flag for name in CONVENTIONS if name in rows for flag in _flags(name, rows[name], own)
-    )
+    rows = scores.T.to_dict()
+    known = [name for name in VARIANTS if name in rows]
+    reference = rows.get("dataset", {})
+    return tuple(flag for name in known for flag in _flags(name, rows[name], reference))
 
 
-def _flags(name: str, row: Mapping[str, float], by_dataset: Mapping[str, float]) -> Iterator[Flag]:
-    perfect = row[PERFECT]
-    if perfect < UNFAIR:
-        yield Flag(name, f"{name} gives the perfect prediction {perfect:.3f}, which should be 1.")
-    given = []
-    for canary in CANARIES:
-        least = min(FOOLED, by_dataset.get(canary, FOOLED) + FLATTERED)
-        if canary != PERFECT and row[canary] >= least * perfect > 0:
-            given.append(f"{canary} {row[canary]:.3f}")
-    if given:
+def _flags(name: str, row: Mapping[str, float], reference: Mapping[str, float]) -> Iterator[Flag]:
+    perfect, high = row[PERFECT], []
+    if perfect < PERFECT_LEAST:
+        yield Flag(name, f"{name} gives the perfect prediction {perfect:.3f} instead of 1.")
+    for baseline in DUMMY_BASELINES:
+        least = min(HIGH_SHARE, reference.get(baseline, HIGH_SHARE) + HIGH_EXCESS)
+        if baseline != PERFECT and row[baseline] >= least * perfect > 0:
+            high.append(f"{baseline} {row[baseline]:.3f}")
+    if high:
         yield Flag(
             name,
-            f"{name} gives a high score for knowing nothing of the images: {', '.join(given)}, "
-            f"where the perfect prediction gets {perfect:.3f}.",
+            f"{name} gives high scores to predictors that never see the images: "
+            f"{', '.join(high)}, where the perfect prediction gets {perfect:.3f}.",
         )

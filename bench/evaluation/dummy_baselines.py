@@ -1,6 +1,6 @@
-"""Predictors that know nothing of the images, and one that knows all: what a score is worth.
+"""Dummy baselines: three predictors that never see the images, and one that is always right.
 
-No network and no image is needed: how many pixels of each class an image has is enough.
+They need no network and no image, only the number of pixels of each class in each image.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.dataset import Dataset, Split, class_pixels
+from bench.data.dataset import Dataset, class_pixels
 from bench.errors import UserError, nearest
 from bench.evaluation.counts import STUDY_BATCH, ImageCounts
 
@@ -19,16 +19,18 @@ Counts = NDArray[np.int64]
 PERFECT = "perfect"
 
 
-def canaries(dataset: Dataset, split_name: str, seed: int = 0) -> dict[str, ImageCounts]:
-    """Return what each of ``CANARIES`` predicts for a split; see `from_counts`.
+def from_split(dataset: Dataset, split_name: str, seed: int = 0) -> dict[str, ImageCounts]:
+    """Return what each of ``DUMMY_BASELINES`` predicts for a split; see `from_counts`.
 
-    Raises:
-        UserError: if there is no such split, or no training split to take frequencies from.
+    UserError if there is no such split, or no training split to take frequencies from.
     """
-    training, split = _split(dataset, "train"), _split(dataset, split_name)
+    for name in ("train", split_name):
+        if name not in dataset.splits:
+            raise UserError(f"{dataset.name}: no split {name!r}{nearest(name, dataset.splits)}")
+    training, split = dataset.splits["train"], dataset.splits[split_name]
     training_pixels = class_pixels(training, len(dataset.classes)).sum(0)
     if not training_pixels.any():
-        raise UserError(f"{dataset.name}: no pixel of the training split counts")
+        raise UserError(f"{dataset.name}: every pixel of the training split is void")
     truth = class_pixels(split, len(dataset.classes))
     return from_counts(split.names, truth, training_pixels, seed=seed)
 
@@ -41,45 +43,33 @@ def from_counts(
     seed: int = 0,
     batch_size: int = STUDY_BATCH,
 ) -> dict[str, ImageCounts]:
-    """Return what each of ``CANARIES`` predicts for images of which the truth is known.
+    """Return what each of ``DUMMY_BASELINES`` predicts for images whose truth is given.
 
-    The random predictors draw each pixel on its own. Their soft sums are those of the
+    The random baselines draw each pixel independently. Their soft sums are those of the
     probabilities that they draw with; those of the other two are of one-hot probabilities.
 
-    Args:
-        names: of N images.
-        truth: (N, C), how many pixels of each class each image has.
-        training_pixels: (C,), the same over all training images; not all 0.
-        seed: decides what the random predictors draw, and nothing else.
-        batch_size: of the counts.
-
-    Raises:
-        ValueError: if the shapes do not fit, or no training pixel counts.
+    ``truth`` is (N, C), how many pixels of each class each of N images has; ``training_pixels``
+    (C,), the same over all training images. ValueError if the shapes do not fit, or the latter are
+    all 0.
     """
-    if training_pixels.shape != truth.shape[1:] or training_pixels.sum() == 0:
-        raise ValueError(f"{training_pixels} are no pixels of {truth.shape[1]} classes")
     classes = truth.shape[1]
-    known = np.einsum("nc,cd->ncd", truth, np.eye(classes, dtype=np.int64))
+    if training_pixels.shape != (classes,) or training_pixels.sum() == 0:
+        raise ValueError(f"{training_pixels} are no pixels of {classes} classes")
+    one_hot = np.eye(classes, dtype=np.int64)
     probabilities = {
-        "most_frequent": np.eye(classes)[most_frequent(training_pixels)],
+        "most_frequent": one_hot[most_frequent(training_pixels)].astype(np.float64),
         "uniform": np.full(classes, 1 / classes),
         "prior": training_pixels / training_pixels.sum(),
     }
     found = {}
     for stream, (name, probability) in enumerate(probabilities.items()):
-        drawn = _generator(seed, stream).multinomial(truth, probability)
-        intersection, predicted = (
-            truth * probability,
-            truth.sum(1, keepdims=True) * probability,
-        )
-        found[name] = drawn, intersection, predicted
-    found[PERFECT] = known, truth.astype(np.float64), truth.astype(np.float64)
-    return {
-        name: ImageCounts(
-            names, drawn, intersection, predicted, truth.astype(np.float64), batch_size
-        )
-        for name, (drawn, intersection, predicted) in found.items()
-    }
+        # Not default_rng: which generator that is may change with numpy's version.
+        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, stream))))
+        drawn = rng.multinomial(truth, probability)
+        predicted = truth.sum(1, keepdims=True) * probability
+        found[name] = ImageCounts(names, drawn, truth * probability, predicted, batch_size)
+    exact, pixels = truth[:, :, None] * one_hot, truth.astype(np.float64)
+    return found | {PERFECT: ImageCounts(names, exact, pixels, pixels, batch_size)}
 
 
 def most_frequent(training_pixels: Counts) -> int:
@@ -87,20 +77,9 @@ def most_frequent(training_pixels: Counts) -> int:
     return int(training_pixels.argmax())
 
 
-def _split(dataset: Dataset, name: str) -> Split:
-    if name not in dataset.splits:
-        raise UserError(f"{dataset.name}: no split {name!r}{nearest(name, dataset.splits)}")
-    return dataset.splits[name]
-
-
-def _generator(*seed: int) -> np.random.Generator:
-    # Not default_rng: which generator that is may change with numpy's version.
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-
-
-CANARIES: Mapping[str, str] = {
-    "most_frequent": "gives every pixel the class that is most frequent in training",
-    "uniform": "gives every pixel a class at random",
-    "prior": "gives every pixel a class at random, as often as it occurs in training",
-    PERFECT: "gives every pixel its true class",
+DUMMY_BASELINES: Mapping[str, str] = {
+    "most_frequent": "predicts the class that is most frequent in training for every pixel",
+    "uniform": "draws the class of every pixel uniformly at random",
+    "prior": "draws the class of every pixel with the class frequencies of training",
+    PERFECT: "predicts the true class of every pixel",
 }

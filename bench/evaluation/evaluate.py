@@ -1,4 +1,4 @@
-"""A model and a split → counts and sums for each image, and label maps to look at."""
+"""Evaluate a model on a split: counts for each image, and the score of the original study."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ class EvaluateSettings(Settings):
     tta: Literal["none", "rotations"] = Field(
         "none", description="average the final predictions over turned and mirrored inputs"
     )
-    study: bool = Field(
-        False, description="also score random crops as the study that this began with did"
-    )
+    study: bool = Field(False, description="also score random crops by the original study's metric")
     checkpoint: bool = Field(False, description="keep the final weights, as safetensors")
 
 
@@ -51,23 +49,18 @@ def evaluate(
     predictor: Predictor,
     num_classes: int,
     *,
-    look: Callable[[str, Mask, Mask], None] = lambda name, prediction, truth: None,
+    on_image: Callable[[str, Mask, Mask], None] = lambda name, prediction, truth: None,
 ) -> ImageCounts:
-    """Predict every image of a split whole; count labels and sum up probabilities.
+    """Predict every whole image of a split; count labels and sum up probabilities.
 
-    The model is in evaluation mode afterwards. Images of one size are predicted together; what
-    comes back is in the order of ``split.names``.
-
-    Args:
-        model: what predicts.
-        split: its images.
-        predictor: how.
-        num_classes: C.
-        look: is shown each image's name, its (H, W) predicted labels and its true ones.
+    The model is in evaluation mode afterwards. Images of one size are predicted together; the
+    counts are in the order of ``split.names``. ``on_image`` is called with each image's name, its
+    (H, W) predicted labels and its true ones.
     """
     model.eval()
     found: dict[str, tuple[torch.Tensor, ...]] = {}
-    for names, images, masks in _by_size(split):
+    for group in _by_size(split):
+        names, images, masks = map(list, zip(*group, strict=True))
         logits = predictor.logits(model, images)
         target = torch.from_numpy(np.stack(masks)).to(logits.device).long()
         sums = class_sums(logits, target, ignore_index=IGNORE_INDEX)
@@ -78,29 +71,23 @@ def evaluate(
             matrix = confusion_matrix(prediction, truth, num_classes, ignore_index=IGNORE_INDEX)
             found[name] = matrix, *soft
         for name, seen, mask in zip(names, labels.to("cpu", torch.uint8), masks, strict=True):
-            look(name, seen.numpy(), mask)
+            on_image(name, seen.numpy(), mask)
     columns = zip(*(found[name] for name in split.names), strict=True)
-    matrices, intersection, predicted = (torch.stack(column).cpu().numpy() for column in columns)
-    truth = matrices.sum(2).astype(np.float64)
-    return ImageCounts(
-        split.names,
-        matrices,
-        intersection.astype(np.float64),
-        predicted.astype(np.float64),
-        truth,
-    )
+    matrices, intersection, predicted = (torch.stack(column).cpu() for column in columns)
+    sums_of_images = intersection.double().numpy(), predicted.double().numpy()
+    return ImageCounts(split.names, matrices.numpy(), *sums_of_images)
 
 
 def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict[str, float]:
-    """Score random crops by the study's soft IoU, batch by batch.
+    """Score random crops by the original study's soft IoU, batch by batch.
 
     The score of a class in a batch is (I + s) / (P + T - I + s) with I, P and T sums of
-    probabilities and s = 1e-5; the mean is over all classes and batches. A class that the batch
-    does not hold scores s / (P + s): 1 for nothing, if the network gives it no probability.
+    probabilities and s = 1e-5; the mean is over all classes and batches. A class that is absent
+    from the batch scores s / (P + s), which is 1 if the network gives it no probability.
 
     Returns:
-        ``study_iou``, and ``study_iou_absent``: the part of it that comes from classes which
-        the batch does not hold.
+        ``study_iou``, and ``study_iou_absent``: the part of it that comes from classes that are
+        absent from the batch.
     """
     model.eval()
     scores, absent = [], []
@@ -116,14 +103,13 @@ def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict
     return {"study_iou": fmean(scores), "study_iou_absent": fmean(absent)}
 
 
-def _by_size(split: Split) -> Iterator[tuple[list[str], list[Image], list[Mask]]]:
-    """Yield (names, images, masks) of up to ``TOGETHER`` images of one size."""
-    waiting: dict[tuple[int, ...], tuple[list[str], list[Image], list[Mask]]] = {}
+def _by_size(split: Split) -> Iterator[list[tuple[str, Image, Mask]]]:
+    """Yield name, image and mask of up to ``TOGETHER`` images of one size."""
+    waiting: dict[tuple[int, ...], list[tuple[str, Image, Mask]]] = {}
     for name in split.names:
         image, mask = split.read(name)
-        group = waiting.setdefault(image.shape, ([], [], []))
-        for column, value in zip(group, (name, image, mask), strict=True):
-            column.append(value)  # type: ignore[attr-defined]
-        if len(group[0]) == TOGETHER:
+        group = waiting.setdefault(image.shape, [])
+        group.append((name, image, mask))
+        if len(group) == TOGETHER:
             yield waiting.pop(image.shape)
     yield from waiting.values()

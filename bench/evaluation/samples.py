@@ -1,4 +1,4 @@
-"""Images that a trial keeps to be looked at: which ones, and their pictures."""
+"""Qualitative examples of a trial: which images are kept, and their pictures."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def choose(counts: ImageCounts, settings: EvaluateSettings) -> list[dict[str, An
     """Choose images to keep pictures of: some that every trial keeps, its worst, its best.
 
     Returns:
-        ``name``, ``why`` and ``iou`` of each: the mean over the classes that the image's truth or
-        prediction has; an image that is void all over has none and is no extreme.
+        ``name``, ``why`` and ``iou`` of each. ``iou`` is the mean over the classes in the image's
+        truth or prediction; an entirely void image has none and is never among worst and best.
     """
     scores = metrics.mean_iou(torch.from_numpy(counts.matrices)).tolist()
     iou = dict(zip(counts.names, scores, strict=True))
@@ -41,25 +41,18 @@ def choose(counts: ImageCounts, settings: EvaluateSettings) -> list[dict[str, An
 
 
 def keep(
-    chosen: Iterable[dict[str, Any]],
-    model: nn.Module,
-    split: Split,
-    predictor: Predictor,
-    put: Put,
+    chosen: Iterable[dict[str, Any]], model: nn.Module, split: Split, predictor: Predictor, put: Put
 ) -> list[dict[str, Any]]:
-    """Store the pictures of chosen images: themselves, their truth, the prediction.
-
-    Returns:
-        What ``choose`` gave, and the names of the stored pictures.
-    """
+    """Store the image, truth and prediction of each example; return them with the stored names."""
     kept = []
-    for one in chosen:
-        image, mask = split.read(one["name"])
+    for example in chosen:
+        image, mask = split.read(example["name"])
         prediction = predictor.labels(model, [image])[0]
         pictures = {"image": image[..., ::-1], "truth": mask, "prediction": prediction}
-        kept.append(
-            {**one, **{kind: put(_png(picture), ".png") for kind, picture in pictures.items()}}
-        )
+        for kind, picture in pictures.items():
+            png = cv2.imencode(".png", np.ascontiguousarray(picture))[1]
+            example = {**example, kind: put(bytes(png), ".png")}
+        kept.append(example)
     return kept
 
 
@@ -67,7 +60,3 @@ def evenly_spaced(names: Sequence[str], count: int) -> tuple[str, ...]:
     """Return some names, the same for every trial."""
     count = min(count, len(names))
     return tuple(names[(2 * i + 1) * len(names) // (2 * count)] for i in range(count))
-
-
-def _png(picture: np.ndarray[Any, Any]) -> bytes:
-    return bytes(cv2.imencode(".png", np.ascontiguousarray(picture))[1])

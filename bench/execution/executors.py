@@ -1,151 +1,115 @@
 """Where trials are measured: in this process, or in processes of their own.
 
-The runner says which jobs there are; an executor performs them in any order and in any number
-at once and hands back each record when it is stored. A job that another runner has claimed is
-left out. Asked to stop, an executor ends what it runs at the end of an epoch.
+The runner says which jobs there are; an executor performs them in any order and number at once,
+and returns each record when it is stored. It leaves out jobs that another runner has claimed.
+Asked to stop, it ends what it runs at the end of an epoch, and raises ``Interrupted``. If results
+cannot be written, because the disk is full, say, it raises ``Unwritable``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing.connection import wait
 
 import torch
 
 from bench.errors import UserError, nearest
-from bench.execution import job as trial_job
-from bench.execution.job import Executor, Job, Stop, Watcher, never
+from bench.execution.job import Job, Stop, perform
+from bench.execution.progress import Progress
 from bench.execution.workers import Worker
-from bench.measurements import MEASUREMENTS
+from bench.measurements import Measurement
 from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
 
+Executor = Callable[[Sequence[Job], Progress, Stop], Iterator[Record]]
 _TICK = 0.5  # seconds until it is looked again whether to stop, or whether time is up
 
 
-def in_process(jobs: Sequence[Job], watcher: Watcher, stop: Stop = never) -> Iterator[Record]:
+def in_process(jobs: Sequence[Job], progress: Progress, stop: Stop) -> Iterator[Record]:
     """Perform jobs one after the other in this process."""
     for job in jobs:
         if stop():
             raise Interrupted("stopped between two trials")
-        watcher.begun(job)
-        record = trial_job.perform(job, partial(watcher.epoch, job), stop)
+        progress.begun(job)
+        record = perform(job, partial(progress.epoch, job), stop)
         if record is not None:
             yield record
 
 
-def fresh_processes(jobs: Sequence[Job], watcher: Watcher, stop: Stop = never) -> Iterator[Record]:
-    """Perform jobs one after the other, each in a process that did nothing before."""
-    yield from processes(jobs, watcher, stop, fresh=True)
-
-
 def processes(
     jobs: Sequence[Job],
-    watcher: Watcher,
-    stop: Stop = never,
+    progress: Progress,
+    stop: Stop,
     *,
-    count: int = 1,
-    devices: Sequence[str] = (),
+    devices: Sequence[str | None] = (None,),
     fresh: bool = False,
+    timeout: float | None = None,
 ) -> Iterator[Record]:
-    """Perform jobs in worker processes.
+    """Perform jobs in worker processes, each on one of ``devices`` (None: the job's own).
 
-    A trial whose process dies gets a record with the status ``killed`` (by a signal) or
-    ``failed``, one that takes longer than its job allows ``timeout``. No process outlives this
-    one, however it ends.
-
-    Args:
-        jobs: what to do.
-        watcher: is told of it.
-        stop: asked all the time; then workers end at the end of their epochs.
-        count: of workers.
-        devices: dealt out to the workers in turn; empty to leave the jobs' own.
-        fresh: give every job a new process.
-
-    Raises:
-        Interrupted: if it was asked to stop and every worker has ended.
-        Unwritable: if there is no room for results.
+    ``stop`` is asked all the time; then workers end at the end of their epochs. ``fresh`` gives
+    every job a new process. A trial whose process dies gets a record with the status ``killed`` (by
+    a signal) or ``failed``, one that takes more than ``timeout`` seconds ``timeout``. No process
+    outlives this one, however it ends.
     """
     waiting = deque(jobs)
-    interrupted = False
-    slots: list[Worker | None] = [None] * max(1, min(count, len(jobs)))
+    workers = [Worker(device, timeout) for device in devices]
     try:
-        while waiting or any(worker is not None and worker.job for worker in slots):
+        while waiting or any(worker.job for worker in workers):
             stopping = stop()
-            for i, worker in enumerate(slots):
-                if worker is not None and worker.job is None and (fresh or not waiting):
+            for worker in workers:
+                if worker.job is None and (fresh or not waiting):
                     worker.end()
-                    worker = slots[i] = None
-                if waiting and not stopping and (worker is None or worker.job is None):
-                    job = waiting.popleft()
-                    if devices:
-                        job = dataclasses.replace(job, device=devices[i % len(devices)])
-                    worker = slots[i] = worker or Worker()
-                    watcher.begun(job)
-                    worker.give(job)
-            busy = [worker for worker in slots if worker is not None and worker.job]
+                if worker.job is None and waiting and not stopping:
+                    progress.begun(waiting[0])
+                    worker.give(waiting.popleft())
+            busy = [worker for worker in workers if worker.job is not None]
             if stopping and not busy:
                 raise Interrupted("stopped between two trials")
             wait([handle for worker in busy for handle in worker.handles], _TICK)
             for worker in busy:
                 if stopping:
                     worker.stop()
-                yield from worker.news(watcher)
-                interrupted |= worker.interrupted
-            slots = [None if worker is None or worker.gone else worker for worker in slots]
-        if interrupted:
+                yield from worker.news(progress)
+        if any(worker.interrupted for worker in workers):
             raise Interrupted("stopped in the middle of a trial")
     finally:
-        for worker in slots:
-            if worker is not None:
-                worker.end()
+        for worker in workers:
+            worker.end()
 
 
 def choose(
     name: str,
-    measure: str,
+    measurement: Measurement,
+    device: torch.device,
     *,
     jobs: int | None,
     timeout: float | None,
-    device: torch.device,
     address: str | None,
 ) -> Executor:
-    """Return what performs the trials of an experiment.
+    """Return what performs the trials of an experiment: ``name`` is ``local`` or ``ray``.
 
-    Args:
-        name: ``local`` or ``ray``.
-        measure: what is measured.
-        jobs: worker processes; None for what fits the kind of measurement.
-        timeout: seconds that a trial may take, if that is limited.
-        device: ``cuda`` without a number deals out all GPUs.
-        address: of the cluster.
-
-    Raises:
-        UserError: if these do not go together.
+    ``jobs`` worker processes: None for what fits the kind of measurement. The device ``cuda``
+    without a number deals out all GPUs. UserError if these do not go together.
     """
     if name not in ("local", "ray"):
         raise UserError(f"--executor: unknown executor {name!r}{nearest(name, ('local', 'ray'))}")
     if name == "ray":
         from bench.execution import ray_executor  # an extra that few have installed
 
-        return ray_executor.executor(measure, device, address=address, sharing=jobs or 1)
+        return ray_executor.executor(measurement, device, address=address, sharing=jobs or 1)
     if address is not None:
         raise UserError("--address: only --executor ray has one")
+    fresh, count = measurement.fresh_process, jobs or 1
     if jobs is None and timeout is None:
-        return default(measure)
-    devices = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    dealt = devices if device.type == "cuda" and device.index is None else devices[:0]
-    timed = MEASUREMENTS[measure].exclusive
-    if timed and (jobs or 1) > max(1, len(dealt)):
-        raise UserError(
-            f"--jobs {jobs}: what is timed needs a device of its own (there is {len(dealt) or 1})"
-        )
-    return partial(processes, count=jobs or 1, devices=dealt, fresh=timed)
-
-
-def default(measure: str) -> Executor:
-    """Return what performs trials of a measurement unless something else is asked for."""
-    return fresh_processes if MEASUREMENTS[measure].fresh_process else in_process
+        return partial(processes, fresh=True) if fresh else in_process
+    dealt: list[str | None] = [None]
+    if str(device) == "cuda":  # without an index
+        dealt = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if measurement.exclusive and count > len(dealt):
+        needs = "what is timed needs a device of its own"
+        raise UserError(f"--jobs {jobs}: {needs} ({len(dealt)} here)")
+    devices = [dealt[i % len(dealt)] for i in range(count)]
+    return partial(processes, devices=devices, fresh=fresh, timeout=timeout)

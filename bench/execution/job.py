@@ -1,22 +1,23 @@
-"""One trial → its record, whatever happens in it: what an executor does, wherever it does it."""
+"""A trial to be measured, and its record, whatever happens: claim it, measure it, commit it."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from bench.experiment import environment
 from bench.experiment.context import Measured, RunContext
-from bench.experiment.plan import Trial
-from bench.measurements import MEASUREMENTS
+from bench.experiment.trial import Trial
+from bench.measurements import Measurement
 from bench.store.files import Damaged, Unwritable
 from bench.store.folder import Store
 from bench.store.records import Record
@@ -24,69 +25,26 @@ from bench.store.results import Result
 from bench.training.checkpointing import Checkpointer, Interrupted
 from bench.training.loop import Diverged
 
-Stop = Callable[[], bool]
+Stop = Callable[[], bool]  # asked again and again: whether to stop
 OnEpoch = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A trial to be measured, and all that a process somewhere else must know for it.
+    """A trial to be measured; a process somewhere else needs nothing more to do it.
 
-    Attributes:
-        trial: what is measured.
-        experiment: name of what it belongs to.
-        measure: a key of ``MEASURES``.
-        store: the folder that its record goes to.
-        root: the folder that holds the datasets.
-        device: where to compute, as ``torch.device`` takes it.
-        workers: loader processes.
-        attempts: how often it was tried when the runner last looked.
-        lease: how trials are claimed in this store (see ``bench.store.claims``).
-        timeout: seconds after which it is given up, if a process of its own measures it.
+    ``root`` is the folder of the datasets, ``workers`` counts loader processes, ``attempts`` how
+    often the trial was tried when the runner last looked.
     """
 
     trial: Trial
     experiment: str
-    measure: str
-    store: Path
+    measurement: Measurement
+    store: Store
     root: Path
-    device: str
-    workers: int
+    device: str = "cpu"
+    workers: int = 0
     attempts: int = 0
-    lease: float | None = None
-    timeout: float | None = None
-
-    def open_store(self) -> Store:
-        """Return the store that its record goes to."""
-        return Store(self.store, lease=self.lease)
-
-
-class Watcher(Protocol):
-    """Is told what happens to jobs, in the process of the runner."""
-
-    def begun(self, job: Job) -> None:
-        """Note that a job is being worked on."""
-
-    def epoch(self, job: Job, row: dict[str, Any]) -> None:
-        """Note a finished epoch of a job."""
-
-
-class Executor(Protocol):
-    """Performs jobs and yields their records."""
-
-    def __call__(self, jobs: Sequence[Job], watcher: Watcher, stop: Stop = ...) -> Iterator[Record]:
-        """Yield a record for each job that nobody else has claimed.
-
-        Raises:
-            Interrupted: if it was asked to stop and is there.
-            Unwritable: if there is no room for results.
-        """
-        ...
-
-
-def never() -> bool:
-    """Return False: nobody asks to stop."""
-    return False
 
 
 def perform(
@@ -94,66 +52,74 @@ def perform(
 ) -> Record | None:
     """Claim a trial, measure it and store its record; a failure becomes the record's status.
 
-    Args:
-        job: the trial.
-        on_epoch: called with each row of the history.
-        stop: asked at the end of every epoch.
+    ``on_epoch`` is called with each row of the history; ``stop`` is asked after every epoch.
 
     Returns:
         The record, or the one that another runner stored meanwhile; None while another one
         measures the trial.
 
     Raises:
-        Interrupted: if it was asked to stop; what it came to is kept.
-        Unwritable: if there is no room for results.
+        Interrupted: if it was asked to stop; the state of the training is kept.
+        Unwritable: if results cannot be written.
     """
-    with job.open_store().claim(job.trial.key) as claim:
-        if claim is None:
-            return None
-        other = _of_another(job)
-        if other is not None:
-            return other
-        made, details = _measured(job, on_epoch, stop)
-        # Whoever lost a claim, by sleeping through a lease, leaves the trial to who took it.
-        return commit(job, made, details) if claim.held() else None
+    return _stored(job, lambda: _measured(job, on_epoch, stop))
 
 
 def give_up(
     job: Job, status: str, reason: str, *, started: datetime, seconds: float
 ) -> Record | None:
-    """Store the record of a trial whose process is gone; None if somebody else has it by now."""
-    with job.open_store().claim(job.trial.key) as claim:
+    """Store the record of a trial whose process is gone; None if another runner has claimed it."""
+    made = _record(job, status, reason, started=started, seconds=seconds)
+    return _stored(job, lambda: (made, {}))
+
+
+def _stored(job: Job, make: Callable[[], tuple[Record, dict[str, Any]]]) -> Record | None:
+    """Claim a trial, make its record and details, and store them.
+
+    The outcome of an earlier record is kept in the details.
+    """
+    store, key = job.store, job.trial.key
+    with store.claim(key) as claim:
         if claim is None:
             return None
-        made = record(job, status, reason, started=started, seconds=seconds)
-        return _of_another(job) or commit(job, made, {})
+        before = store.held([key]).get(key)
+        if before is not None and before.attempts > job.attempts:
+            return before  # another runner has stored it since this one looked
+        made, details = make()
+        if before is not None:
+            earlier: list[dict[str, Any]] = []
+            with contextlib.suppress(Damaged):  # a result is worth more than what came before it
+                earlier = store.details(key).get("earlier", [])
+            outcome = before.model_dump(include={"started", "status", "reason"})
+            outcome["metrics"] = {} if before.result is None else dict(before.result.metrics)
+            details = {**details, "earlier": [*earlier, outcome]}
+            made = made.model_copy(update={"attempts": before.attempts + 1})
+        store.commit(made, details)
+        return made
 
 
-def _of_another(job: Job) -> Record | None:
-    """Return a record that is newer than the runner knew: somebody else was quicker."""
-    found = job.open_store().held([job.trial.key]).get(job.trial.key)
-    return found if found is not None and found.attempts > job.attempts else None
+def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str, Any]]:
+    store, key = job.store, job.trial.key
+    read, write = partial(store.read_partial, key), partial(store.write_partial, key)
+    epochs: list[dict[str, Any]] = []  # kept also of a trial that does not finish
 
+    def note(row: dict[str, Any]) -> None:
+        epochs.append(row)
+        on_epoch(row)
 
-def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, Mapping[str, Any]]:
-    store, settings, key = job.open_store(), job.trial.arm.settings, job.trial.key
-    checkpointer = Checkpointer(
-        lambda: store.read_partial(key), partial(store.write_partial, key), stop=stop
+    context = RunContext(
+        root=job.root,
+        device=torch.device(job.device),
+        put=store.put,
+        workers=job.workers,
+        on_epoch=note,
+        checkpointer=Checkpointer(read, write, stop=stop),
     )
     started, clock = datetime.now(UTC), time.perf_counter()
     status, reason, measured = "done", None, Measured()
     try:
-        context = RunContext(
-            root=job.root,
-            device=torch.device(job.device),
-            put=store.put,
-            workers=job.workers,
-            on_epoch=on_epoch,
-            checkpointer=checkpointer,
-        )
-        # Imported by the process that measures, and by no other.
-        module = importlib.import_module(MEASUREMENTS[job.measure].module)
-        measured = module.measure(settings, job.trial.seed, context)
+        module = importlib.import_module(job.measurement.module)  # which only who measures needs
+        measured = module.measure(job.trial.arm.settings, job.trial.seed, context)
         if measured.problems:
             status, reason = "invalid", "; ".join(measured.problems)
     except (Interrupted, Unwritable):
@@ -163,11 +129,11 @@ def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, Mapping[
     except Exception as error:
         status, reason = "oom" if _out_of_memory(error) else "failed", one_line(error)
     seconds = time.perf_counter() - clock
-    made = record(job, status, reason, started=started, seconds=seconds, result=measured.result)
-    return made, measured.details
+    made = _record(job, status, reason, started=started, seconds=seconds, result=measured.result)
+    return made, measured.details or ({"history": epochs} if epochs else {})
 
 
-def record(
+def _record(
     job: Job,
     status: str,
     reason: str | None,
@@ -176,56 +142,23 @@ def record(
     seconds: float,
     result: Result | None = None,
 ) -> Record:
-    """Return the record of a job that ended as ``status``."""
-    trial, settings = job.trial, job.trial.arm.settings
-    device = torch.device(job.device)
+    trial, threads = job.trial, job.trial.arm.settings.train.threads
     return Record(
         key=trial.key,
         experiment=job.experiment,
-        measure=job.measure,
+        measure=job.measurement.name,
         status=status,
         reason=reason,
         arm=trial.arm.levels,
         label=trial.arm.label,
         seed=trial.seed,
-        settings=settings.effective(job.measure),
+        settings=trial.arm.effective,
         provenance=trial.provenance,
-        environment=environment.describe(device, threads=settings.train.threads),
+        environment=environment.describe(torch.device(job.device), threads=threads),
         started=started.isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
         result=result,
     )
-
-
-def commit(job: Job, made: Record, details: Mapping[str, Any]) -> Record:
-    """Store a record and return it as it is stored, with the number of attempts.
-
-    A record whose place it takes leaves its outcome in the details.
-    """
-    store = job.open_store()
-    before = store.held([made.key]).get(made.key)
-    if before is not None:
-        earlier = _earlier(store, made.key)
-        earlier.append(
-            {
-                "started": before.started,
-                "status": before.status,
-                "reason": before.reason,
-                "metrics": {} if before.result is None else dict(before.result.metrics),
-            }
-        )
-        made = made.model_copy(update={"attempts": before.attempts + 1})
-        details = {**details, "earlier": earlier}
-    store.commit(made, details)
-    return made
-
-
-def _earlier(store: Store, key: str) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = store.details(key).get("earlier", [])
-    except Damaged:  # what went wrong before is not worth a result
-        return []
-    return found
 
 
 def one_line(error: BaseException) -> str:

@@ -1,93 +1,69 @@
-"""What a person sees of a running sweep: bars on a terminal, plain lines elsewhere."""
+"""What a person sees of a run: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich import progress as rich
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
 
 from bench.measurements import MEASUREMENTS
 from bench.store.records import Record
+
+if TYPE_CHECKING:
+    from bench.execution.job import Job
 
 AGAIN = "; it will be measured again"
 
 
 class Progress:
-    """Tells nobody anything; the base of the two that do, and what ``--quiet`` uses."""
-
-    @contextlib.contextmanager
-    def sweep(self, total: int, *, stored: int) -> Iterator[None]:
-        """Surround a sweep of ``total`` trials of which ``stored`` need not be measured."""
-        del total, stored
-        yield
-
-    def trial(self, label: str, seed: int, epochs: int, *, replicate: str) -> None:
-        """Begin a trial."""
-
-    def epoch(self, label: str, seed: int, row: dict[str, Any]) -> None:
-        """Note a finished epoch of a trial."""
-
-    def finished(self, record: Record, *, again: bool = False) -> None:
-        """Note that the trial is stored, and whether it will be measured again in this sweep."""
-
-
-class Lines(Progress):
-    """One line a trial, for logs and pipes."""
+    """One line a trial, for logs and pipes; nothing on a quiet console."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.total = self.done = self.measured = 0
-        self.started = 0.0
 
     @contextlib.contextmanager
     def sweep(self, total: int, *, stored: int) -> Iterator[None]:
-        self.total, self.done, self.started = total, stored, time.monotonic()
+        """Surround a run of ``total`` trials of which ``stored`` need not be measured."""
+        self.total, self.done = total, stored
+        self.measured, self.started = 0, time.monotonic()
         if stored:
             self._say(f"{stored} of {total} trials are stored already")
         yield
 
+    def begun(self, job: Job) -> None:
+        """Note that a trial is being measured."""
+
+    def epoch(self, job: Job, row: dict[str, Any]) -> None:
+        """Note a finished epoch of a trial."""
+
     def finished(self, record: Record, *, again: bool = False) -> None:
+        """Note that a trial is stored, and whether it will be measured again in this run."""
         self.done += not again
         self.measured += 1
         each = (time.monotonic() - self.started) / self.measured
-        left = f", {duration(each * (self.total - self.done))} left"
-        self._say(
-            f"[{self.done}/{self.total}] {trial_name(record)}: {outcome(record)}"
-            f"{AGAIN * again} in {duration(record.seconds)}{left if self.done < self.total else ''}"
-        )
+        remaining = self.total - self.done
+        rest = f", {duration(each * remaining)} remaining" if remaining else ""
+        line = f"[{self.done}/{self.total}] {trial_name(record)}: {outcome(record)}"
+        self._say(f"{line}{AGAIN * again} in {duration(record.seconds)}{rest}")
 
     def _say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class Terminal(Progress):
-    """One bar for the sweep with the time left, one for each trial that is running."""
+class Bars(Progress):
+    """One bar for the run with the time remaining, one for each trial that is being measured."""
 
     def __init__(self, console: Console) -> None:
-        self.bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-        )
-        self.whole: TaskID | None = None
-        self.parts: dict[tuple[str, int], TaskID] = {}
-        self.over: list[tuple[str, int]] = []  # those that may make room for the next
+        name, note = map(rich.TextColumn, ("{task.description}", "{task.fields[note]}"))
+        left = (rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
+        self.bars = rich.Progress(name, rich.BarColumn(), *left, note, console=console)
+        self.trials: dict[str, rich.TaskID] = {}  # by key
+        self.over: list[str] = []  # whose bars go when the next trial begins
 
     @contextlib.contextmanager
     def sweep(self, total: int, *, stored: int) -> Iterator[None]:
@@ -96,50 +72,44 @@ class Terminal(Progress):
             self.whole = self.bars.add_task("trials", total=total - stored, note=note)
             yield
 
-    def trial(self, label: str, seed: int, epochs: int, *, replicate: str) -> None:
-        for earlier in [*self.over, (label, seed)]:
-            self._remove(*earlier)
+    def begun(self, job: Job) -> None:
+        trial = job.trial
+        for key in {*self.over, trial.key} & set(self.trials):
+            self.bars.remove_task(self.trials.pop(key))
         self.over.clear()
-        name = escape(f"{label}, {replicate} {seed}")
-        self.parts[label, seed] = self.bars.add_task(name, total=epochs, note="")
+        name = escape(f"{trial.arm.label}, {job.measurement.replicate} {trial.seed}")
+        epochs = trial.arm.settings.train.epochs if job.measurement.trains else 1
+        self.trials[trial.key] = self.bars.add_task(name, total=epochs, note="")
 
-    def epoch(self, label: str, seed: int, row: dict[str, Any]) -> None:
-        if (label, seed) in self.parts:
-            score = row.get("metrics", {}).get("mean_iou")
-            note = f"loss {row['train_loss']:.3f}" + (f"  mIoU {score:.3f}" if score else "")
-            self.bars.update(self.parts[label, seed], advance=1, note=note)
+    def epoch(self, job: Job, row: dict[str, Any]) -> None:
+        score = row.get("metrics", {}).get("mean_iou")
+        note = f"loss {row['train_loss']:.3f}" + (f"  mIoU {score:.3f}" if score else "")
+        self.bars.update(self.trials[job.trial.key], advance=1, note=note)
 
     def finished(self, record: Record, *, again: bool = False) -> None:
-        self.over.append((record.label, record.seed))
-        if self.whole is not None and not again:
-            self.bars.update(self.whole, advance=1)
+        self.over.append(record.key)
+        self.bars.update(self.whole, advance=not again)
         line = f"{trial_name(record)}: {outcome(record)}{AGAIN * again}"
         self.bars.console.print(line, markup=False, highlight=False)
-
-    def _remove(self, label: str, seed: int) -> None:
-        part = self.parts.pop((label, seed), None)
-        if part is not None:
-            self.bars.remove_task(part)
 
 
 def choose(console: Console, *, quiet: bool) -> Progress:
     """Return what fits: bars on a terminal, lines where there is none, nothing if quiet."""
     if quiet:
-        return Progress()
-    return Terminal(console) if console.is_terminal else Lines(console)
+        return Progress(Console(quiet=True))
+    return Bars(console) if console.is_terminal else Progress(console)
 
 
 @contextlib.contextmanager
 def transfer(console: Console) -> Iterator[Callable[[int, int], None]]:
     """Show a bar for a download; yield what is called with the bytes done and in all."""
-    columns = (TextColumn("download"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
-        task = bars.add_task("download", total=None, visible=False)
-
-        def moved(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total or None, visible=True)
-
-        yield moved
+    columns = ("download", rich.BarColumn(), rich.DownloadColumn(), rich.TimeRemainingColumn())
+    hidden = not console.is_terminal
+    with rich.Progress(*columns, console=console, disable=hidden, transient=True) as shown:
+        task = shown.add_task("download", total=None, visible=False)
+        yield lambda done, total: shown.update(
+            task, completed=done, total=total or None, visible=True
+        )
 
 
 def trial_name(record: Record) -> str:

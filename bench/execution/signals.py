@@ -6,21 +6,18 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 
 @contextlib.contextmanager
 def on_signals(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether somebody asked to stop.
 
-    Args:
-        tell: is given a line when it is asked for the first time. The second time raises
-            KeyboardInterrupt wherever the program is.
+    The first time, ``tell`` is given a line; the second time raises KeyboardInterrupt wherever the
+    program is.
     """
     asked = threading.Event()
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        del frame
+    def handle(number: int, _frame: object) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()

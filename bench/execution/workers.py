@@ -1,55 +1,72 @@
 """A process that performs one trial after the other, as the runner sees it and from inside.
 
-The two ends talk over a pipe: jobs and the wish to stop go in, epochs and records come out. A pipe
-that closes tells either end that the other is gone.
+The two ends talk over a pipe: jobs and the request to stop go in, epochs and records come out. A
+pipe that closes tells either end that the other is gone.
+
+On Linux processes are forked from a server that has imported what measuring needs and has done
+nothing else: no thread of torch or OpenCV runs in it, and no GPU is in use. So a process that did
+nothing before starts in a fraction of a second. Elsewhere forking after such imports is not safe,
+and every process starts from nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
-from bench.execution import job as trial_job
-from bench.execution.job import Job, Watcher
+from bench.execution.job import Job, give_up, perform
+from bench.execution.progress import Progress
+from bench.measurements import MEASUREMENTS
 from bench.store.files import Unwritable
 from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
 
 GRACE = 5.0  # seconds that a process has to end by itself when its work is done
-_STOP = "stop"  # what a worker is told to end at the end of its epoch
+PRELOADED = [__name__, *(measurement.module for measurement in MEASUREMENTS.values())]
+_STOP = "stop"  # what tells a worker to end at the end of its epoch
 
 
 class Worker:
-    """A process that performs one job after the other, seen from the runner."""
+    """Performs one job after the other, in a process that is started when there is a job."""
 
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit threads and memory
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,))
-        with _no_interrupt():
-            self.process.start()
-        theirs.close()  # so that its end is noticed here
-        self.handles = (self.pipe, self.process.sentinel)
+    process: BaseProcess
+    pipe: Connection
+
+    def __init__(self, device: str | None = None, timeout: float | None = None) -> None:
+        self.device = device
+        self.timeout = timeout
+        self.running = False  # whether there is a process
         self.job: Job | None = None
-        self.gone = False
-        self.told = False
-        self.interrupted = False
+        self.told = self.interrupted = False  # to stop; in the middle of a job
+
+    @property
+    def handles(self) -> tuple[Connection, int]:
+        """What to wait on for news."""
+        return self.pipe, self.process.sentinel
 
     def give(self, job: Job) -> None:
         """Let it perform a job."""
-        self.job = job
+        self.job = job if self.device is None else dataclasses.replace(job, device=self.device)
+        if not self.running:
+            self.pipe, theirs = multiprocessing.Pipe()
+            self.process, self.running = _started(_serve, theirs), True
+            theirs.close()  # so that its end is noticed here
         self.started, self.clock = datetime.now(UTC), time.monotonic()
         with contextlib.suppress(OSError):  # dead already, which is noticed later
-            self.pipe.send(job)
+            self.pipe.send(self.job)
 
     def stop(self) -> None:
         """Tell it to end at the end of its epoch; once is enough."""
@@ -58,58 +75,73 @@ class Worker:
             with contextlib.suppress(OSError):
                 self.pipe.send(_STOP)
 
-    def news(self, watcher: Watcher) -> Iterator[Record]:
+    def news(self, progress: Progress) -> Iterator[Record]:
         """Pass on what it tells; yield the record that it made, or that of its death."""
-        job = self.job
-        while job is not None and self.job is not None:
+        while (job := self.job) is not None:
             alive = self.process.is_alive()  # asked first: its last words come before its end
+            seconds = time.monotonic() - self.clock
             try:
                 message = self.pipe.recv() if self.pipe.poll() else None
             except (EOFError, OSError):
                 message, alive = None, False
-            if isinstance(message, dict):
-                watcher.epoch(job, message)
-            elif isinstance(message, tuple):
-                self.job = None
-                (answer,) = message
-                if isinstance(answer, Interrupted):
-                    self.interrupted = True
-                elif isinstance(answer, Exception):
-                    raise answer
-                elif answer is not None:
-                    yield answer
-            elif not alive:
-                yield from self._lost(job, *cause(self._exitcode()))
-            elif job.timeout is not None and time.monotonic() - self.clock > job.timeout:
-                yield from self._lost(job, "timeout", f"took longer than {job.timeout:g} s")
-            else:
-                return
+            match message:
+                case "epoch", row:
+                    progress.epoch(job, row)
+                    continue
+                case "done", record:
+                    self.job = None
+                case "interrupted", _:
+                    record, self.job, self.interrupted = None, None, True
+                case "error", error:
+                    self.job = None
+                    raise error
+                case _ if not alive:
+                    self.process.join(GRACE)
+                    record = self._lost(job, *cause(self.process.exitcode), seconds)
+                case _ if self.timeout is not None and seconds > self.timeout:
+                    reason = f"took longer than {self.timeout:g} s"
+                    record = self._lost(job, "timeout", reason, seconds)
+                case _:
+                    return
+            if record is not None:
+                yield record
+
+    def _lost(self, job: Job, status: str, reason: str, seconds: float) -> Record | None:
+        self.end()
+        self.job = None
+        return give_up(job, status, reason, started=self.started, seconds=seconds)
 
     def end(self) -> None:
         """End the process and those that it started: at once if it is at work."""
+        if not self.running:
+            return
+        self.running = False
         self.pipe.close()  # which tells it to
         if self.job is None:
             self.process.join(GRACE)
         _kill_group(self.process)
         self.process.join()
 
-    def _lost(self, job: Job, status: str, reason: str) -> Iterator[Record]:
-        self.gone = True
-        self.end()
-        self.job = None
-        seconds = time.monotonic() - self.clock
-        record = trial_job.give_up(job, status, reason, started=self.started, seconds=seconds)
-        if record is not None:
-            yield record
 
-    def _exitcode(self) -> int | None:
-        self.process.join(GRACE)
-        return self.process.exitcode
+def _started(target: Callable[[Connection], None], pipe: Connection) -> BaseProcess:
+    """Start a process that is deaf to Ctrl-C, which is for this process to act upon."""
+    linux = sys.platform == "linux"
+    context = multiprocessing.get_context("forkserver" if linux else "spawn")
+    process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+        target=target, args=(pipe,)
+    )
+    with _no_interrupt():
+        if not linux:
+            process.start()
+            return process
+        context.set_forkserver_preload(PRELOADED)
+        forkserver.ensure_running()  # inherits that, and passes it on
+    process.start()  # waits until the server has imported all that
+    return process
 
 
 @contextlib.contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Start what is started here deaf to Ctrl-C, which is for this process to act upon."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say so
         return
@@ -120,14 +152,11 @@ def _no_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _kill_group(process: Any) -> None:
+def _kill_group(process: BaseProcess) -> None:
     """Kill a process and its loader processes, whether or not it is alive itself."""
-    number = getattr(signal, "SIGKILL", signal.SIGTERM)
-    if process.pid is None:
-        return
-    with contextlib.suppress(OSError):  # it never came to lead a group, or none is left of it
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, number)
+    if process.pid is not None and hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):  # it never came to lead a group, or all of it has ended
+            os.killpg(process.pid, signal.SIGKILL)
     if process.is_alive():
         process.kill()
 
@@ -137,43 +166,43 @@ def _serve(pipe: Connection) -> None:
     if hasattr(os, "setsid"):
         os.setsid()  # the terminal's Ctrl-C goes to the parent, which ends this group
     orders: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-    stop = threading.Event()
-    idle = threading.Event()
-    idle.set()
-    threading.Thread(target=_listen, args=(pipe, orders, stop, idle), daemon=True).start()
+    stop, busy = threading.Event(), threading.Event()
+    threading.Thread(target=_listen, args=(pipe, orders, stop, busy), daemon=True).start()
     while (job := orders.get()) is not None:
-        answer: Record | Exception | None
+        answer: tuple[str, Any]
         try:
-            answer = trial_job.perform(job, pipe.send, stop.is_set)
-        except (Interrupted, Unwritable) as error:
-            answer = error
-        idle.set()
+            answer = "done", perform(job, lambda row: pipe.send(("epoch", row)), stop.is_set)
+        except Interrupted:
+            answer = "interrupted", None
+        except Unwritable as error:
+            answer = "error", error
+        busy.clear()
         with contextlib.suppress(OSError):  # the parent is gone; the record is stored
-            pipe.send((answer,))
+            pipe.send(answer)
 
 
 def _listen(
     pipe: Connection,
     orders: queue.SimpleQueue[Job | None],
     stop: threading.Event,
-    idle: threading.Event,
+    busy: threading.Event,
 ) -> None:
     """Take orders while the main thread works; without a parent there is nothing to work for."""
     while True:
         try:
             order = pipe.recv()
         except (EOFError, OSError):
-            if idle.is_set():
-                orders.put(None)
-                return
-            if hasattr(os, "killpg"):
-                os.killpg(os.getpgrp(), signal.SIGKILL)
-            os._exit(1)
+            break
         if order == _STOP:
             stop.set()
         else:
-            idle.clear()
+            busy.set()
             orders.put(order)
+    if busy.is_set():
+        if hasattr(os, "killpg"):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)
+    orders.put(None)
 
 
 def cause(exitcode: int | None) -> tuple[str, str]:

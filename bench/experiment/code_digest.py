@@ -8,13 +8,13 @@ import io
 import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from bench.measurements import MEASUREMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("unet", "bench")
-Place = tuple[int, int]  # row, and byte in the row, both from 0
 
 
 def digest(modules: Iterable[str]) -> str:
@@ -25,7 +25,7 @@ def digest(modules: Iterable[str]) -> str:
     """
     content = hashlib.sha256()
     for name in sorted(closure(modules)):
-        content.update(name.encode() + b"\0" + b"\n".join(_code(name)) + b"\0")
+        content.update(f"{name}\0{_code(name)}\0".encode())
     return content.hexdigest()
 
 
@@ -47,45 +47,34 @@ def closure(modules: Iterable[str]) -> set[str]:
 
 
 @cache
-def _code(module: str) -> tuple[bytes, ...]:
-    """Return the lines of a module without comments, docstrings and empty lines outside strings."""
+def _code(module: str) -> str:
+    """Return a module's text without comments, docstrings and empty lines outside strings.
+
+    Text and not tokens or a syntax tree, which are not the same in every version of Python.
+    """
     source = _source(module)
-    lines = source.split(b"\n")
-    emptied = set()
-    for (first, left), (last, right) in (*_comments(source), *_docstrings(source)):
-        kept = lines[first][:left].rstrip() + lines[last][right:].rstrip()
-        lines[first : last + 1] = [kept, *[b""] * (last - first)]
-        emptied |= set(range(first + bool(kept), last + 1))
-    quoted = {row for first, last in _texts(source) for row in range(first + 1, last)}
-    return tuple(
-        line
-        for row, line in enumerate(lines)
-        if row not in emptied and (line.strip() or row in quoted)
-    )
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    words = [token for token in tokens if token.type not in (tokenize.NL, tokenize.COMMENT)]
+    lines, docstrings = source.split("\n"), _docstrings(words)
+    dropped = [*docstrings, *(token for token in tokens if token.type == tokenize.COMMENT)]
+    for token in sorted(dropped, key=lambda token: token.start, reverse=True):
+        (first, left), (last, right) = token.start, token.end
+        rest = lines[first - 1][:left].rstrip() + lines[last - 1][right:]
+        lines[first - 1 : last] = [rest, *[""] * (last - first)]
+    inside = {n for t in words if t not in docstrings for n in range(t.start[0], t.end[0] - 1)}
+    return "\n".join(line for n, line in enumerate(lines) if line.strip() or n in inside)
 
 
-def _texts(source: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the first and last row of each text that goes over several."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant | ast.JoinedStr) and node.end_lineno is not None:
-            yield node.lineno - 1, node.end_lineno - 1
-
-
-def _comments(source: bytes) -> Iterator[tuple[Place, Place]]:
-    for token in tokenize.tokenize(io.BytesIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row = token.start[0] - 1
-            line = token.line.splitlines()[0]
-            yield (row, len(line[: token.start[1]].encode())), (row, len(line.encode()))
-
-
-def _docstrings(source: bytes) -> Iterator[tuple[Place, Place]]:
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and ast.get_docstring(node, clean=False) is not None:
-                end = first.end_lineno or first.lineno, first.end_col_offset or 0
-                yield (first.lineno - 1, first.col_offset), (end[0] - 1, end[1])
+def _docstrings(words: list[tokenize.TokenInfo]) -> list[tokenize.TokenInfo]:
+    """Return the texts that are statements of their own."""
+    begin = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    return [
+        word
+        for number, (word, after) in enumerate(pairwise(words))
+        if word.type == tokenize.STRING
+        and after.type == tokenize.NEWLINE
+        and (number == 0 or words[number - 1].type in begin)
+    ]
 
 
 @cache
@@ -103,7 +92,8 @@ def _imported(node: ast.AST) -> Iterator[str]:
     else:
         return
     for name in candidates:
-        if name.split(".")[0] in PACKAGES and _file(name) is not None:
+        # `bench` itself offers users everything, and is no part of what it offers.
+        if name != "bench" and name.split(".")[0] in PACKAGES and _file(name) is not None:
             yield name
 
 
@@ -113,8 +103,8 @@ def _file(module: str) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _source(module: str) -> bytes:
+def _source(module: str) -> str:
     path = _file(module)
     if path is None:
         raise ValueError(f"no module {module}")
-    return path.read_bytes().replace(b"\r\n", b"\n")
+    return path.read_text(encoding="utf-8")

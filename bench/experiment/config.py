@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bench import metrics, yaml_files
 from bench.errors import UserError, nearest
 from bench.experiment.trial import TrialSettings
 from bench.measurements import MEASUREMENTS
-from bench.settings import Settings
+from bench.settings import Settings, validate
 
 Levels = dict[str, Any]  # dotted setting → its value in one arm
 MAX_TRIALS = 1_000_000  # of one experiment
@@ -42,7 +42,6 @@ class Experiment(TrialSettings):
     equivalence: float | None = Field(
         None,
         gt=0,
-        allow_inf_nan=False,
         description="differences below this, in units of the metric, do not matter; of "
         "throughput, ratios nearer to 1: 0.02 is within a factor 1.02",
     )
@@ -50,11 +49,11 @@ class Experiment(TrialSettings):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_measurement(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("measure") in MEASUREMENTS:
-            measurement = MEASUREMENTS[values["measure"]]
-            seeds = list(measurement.replicates)
-            return {"metric": measurement.metric, "seeds": seeds, **values}
-        return values
+        measure = values.get("measure") if isinstance(values, dict) else None
+        if not isinstance(measure, str) or measure not in MEASUREMENTS:
+            return values  # what is wrong is said when fields are validated
+        found = MEASUREMENTS[measure]
+        return {"metric": found.metric, "seeds": list(found.replicates), **values}
 
     @model_validator(mode="after")
     def _metric_is_measured(self) -> Experiment:
@@ -84,10 +83,12 @@ class Experiment(TrialSettings):
 
     @model_validator(mode="after")
     def _factors_are_settings(self) -> Experiment:
-        for section, names in _named_settings(self):
-            for name in names:
-                if name not in (known := list(setting_paths(self.base()))):
-                    raise ValueError(f"{section}: {name!r} is no setting{nearest(name, known)}")
+        known = list(setting_paths(self.base()))
+        named = [("factors", name) for name in self.factors]
+        named += [("include", name) for row in self.include for name in row]
+        for section, name in named:
+            if name not in known:
+                raise ValueError(f"{section}: {name!r} is no setting{nearest(name, known)}")
         for name, levels in self.factors.items():
             if not levels:
                 raise ValueError(f"factors.{name}: has no levels")
@@ -107,15 +108,12 @@ class Experiment(TrialSettings):
     def _baseline_is_in_the_grid(self) -> Experiment:
         for section, rows in (("baseline", [self.baseline]), ("exclude", self.exclude)):
             for name, level in ((n, v) for row in rows for n, v in row.items()):
+                where = f"{section}.{name}"
                 if name not in self.factors:
-                    raise ValueError(
-                        f"{section}.{name}: no such factor{nearest(name, self.factors)}"
-                    )
+                    raise ValueError(f"{where}: no such factor{nearest(name, self.factors)}")
                 if level not in self.factors[name]:
                     known = ", ".join(map(str, self.factors[name]))
-                    raise ValueError(
-                        f"{section}.{name}: {level!r} is no level of it; known: {known}"
-                    )
+                    raise ValueError(f"{where}: {level!r} is no level of it; known: {known}")
         missing = [name for name in self.factors if name not in self.baseline]
         if self.baseline and missing:
             raise ValueError(f"baseline: says nothing about {missing[0]}")
@@ -129,22 +127,15 @@ class Experiment(TrialSettings):
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read an experiment.
+    """Read an experiment; UserError names the file and the key, whatever is wrong with them.
 
-    Args:
-        path: of the YAML file; ``extends`` in it names one or more others, relative to it.
-        overrides: ``key=value`` with dotted keys and YAML values, applied last.
-
-    Raises:
-        UserError: naming the file and the key, whatever is wrong with them.
+    ``extends`` in it names one or more other files, relative to it. Overrides, ``key=value`` with
+    dotted keys and YAML values, are applied last.
     """
     values = _read(path, iter(range(MAX_FILES)))
     for override in overrides:
         _override(values, override)
-    try:
-        return Experiment.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"{path}: {explain(error)}") from error
+    return validate(Experiment, values, source=path)
 
 
 def schema() -> str:
@@ -156,28 +147,17 @@ def schema() -> str:
         "description": "experiment files, relative to this one, whose values hold here too",
     }
     seeds = body["properties"]["seeds"]
-    seeds["anyOf"] = [
-        {"type": "integer", "minimum": 1},
-        {"type": "array", "items": seeds.pop("items")},
+    listed = {"type": seeds.pop("type"), "items": seeds.pop("items")}
+    seeds["anyOf"] = [{"type": "integer", "minimum": 1}, listed]
+    del seeds["minItems"]
+    metric = body["properties"]["metric"]
+    by_class = "|".join(name for name, one in metrics.METRICS.items() if one.per_class)
+    metric["anyOf"] = [
+        {"enum": list(metrics.METRICS)},
+        {"type": metric.pop("type"), "pattern": rf"^({by_class})\[.+\]$"},
     ]
-    for constraint in ("type", "minItems"):
-        seeds.pop(constraint)
     body.pop("required")  # a file that extends another one may leave everything out
     return json.dumps(body, indent=2) + "\n"
-
-
-def explain(error: ValidationError) -> str:
-    """Return the first problem of a validation in one line that begins with its key."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "union_tag_invalid":
-        tag, known = first["ctx"]["tag"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"{where}.name: unknown {where}set {tag!r}{nearest(tag, known)}"
-    if first["type"] != "value_error":
-        given = repr(first["input"])
-        message += f" (got {given if len(given) < 60 else given[:57] + '...'})"
-    return " ".join(f"{where}: {message}".removeprefix(": ").split())
 
 
 def setting_paths(settings: Settings, prefix: str = "") -> Iterator[str]:
@@ -189,20 +169,15 @@ def setting_paths(settings: Settings, prefix: str = "") -> Iterator[str]:
             yield from setting_paths(value, f"{prefix}{key}.")
 
 
-def _named_settings(experiment: Experiment) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield "factors", experiment.factors
-    yield from (("include", row) for row in experiment.include)
-
-
-def _read(path: Path, left: Iterator[int], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _read(path: Path, allowed: Iterator[int], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a YAML file and what it extends; of two values for a key the later one wins.
 
-    ``left`` has an item for every file that may still be read: a few small files that extend
-    each other several times would be a bomb.
+    ``allowed`` has an item for every file that may still be read: a few files that extend each
+    other several times could otherwise make millions.
     """
     if path.resolve() in seen:
         raise UserError(f"{path}: extends itself")
-    if next(left, None) is None:
+    if next(allowed, None) is None:
         raise UserError(f"{path}: extends more than {MAX_FILES} files")
     values = yaml_files.read_mapping(path)
     parents = values.pop("extends", [])
@@ -210,7 +185,7 @@ def _read(path: Path, left: Iterator[int], seen: tuple[Path, ...] = ()) -> dict[
     for parent in parents if isinstance(parents, list) else [parents]:
         if not isinstance(parent, str) or "\0" in parent:
             raise UserError(f"{path}: extends: a file name is wanted (got {parent!r})")
-        merged = _merge(merged, _read(path.parent / parent, left, (*seen, path.resolve())))
+        merged = _merge(merged, _read(path.parent / parent, allowed, (*seen, path.resolve())))
     return _merge(merged, values)
 
 

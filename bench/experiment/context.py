@@ -18,32 +18,21 @@ EpochRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a trial is measured, and who is told about it.
+    """Where a trial is measured, and who is told about it."""
 
-    Attributes:
-        root: the folder that holds the datasets.
-        device: where to compute.
-        put: stores bytes with a suffix and returns the name of the blob.
-        workers: loader processes; they change the time, not the result.
-        on_epoch: called with each row of the history when it is made.
-        checkpointer: brings back and keeps the state of an unfinished training.
-    """
-
-    root: Path
+    root: Path  # the folder that holds the datasets
     device: torch.device
-    put: Callable[[bytes, str], str]
-    workers: int = 0
-    on_epoch: Callable[[EpochRow], None] = lambda row: None
+    put: Callable[[bytes, str], str]  # stores bytes with a suffix and returns the blob's name
+    workers: int = 0  # loader processes; they change the time, not the result
+    on_epoch: Callable[[EpochRow], None] = lambda row: None  # called with each row of the history
+    # Brings back and keeps the state of an unfinished training.
     checkpointer: Checkpointer = field(default_factory=Checkpointer)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a trial gives: ``result`` goes into its record, ``details`` beside it.
-
-    ``problems`` say why the result cannot be relied on, and should be measured again.
-    """
+    """What a trial gives: ``result`` goes into its record, ``details`` beside it."""
 
     result: Result | None = None
     details: dict[str, Any] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # why the result cannot be relied on

@@ -17,48 +17,35 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PACKAGES = (
-    "torchvision",
-    "numpy",
-    "albumentations",
-    "opencv-python-headless",
-    "segmentation-models-pytorch",
+    *("torchvision", "numpy", "albumentations"),
+    *("opencv-python-headless", "segmentation-models-pytorch"),
 )
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` takes CUDA, then MPS, then the CPU.
+    """Return the device of a name, such as ``cuda:1``; ``auto`` takes CUDA, then MPS, then the CPU.
 
-    Args:
-        name: ``auto``, ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
-
-    Raises:
-        UserError: if the name is none, or this machine has no such device.
+    UserError if the name is none, or this machine has no such device.
     """
     import torch
 
     kind, _, index = name.partition(":")
     if kind not in DEVICES or (index and not index.isdecimal()) or (index and kind != "cuda"):
         raise UserError(f"--device: unknown device {name!r}{nearest(name, DEVICES)}")
-    there = {
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-        "cpu": 1,
-    }
+    mps = int(torch.backends.mps.is_available())
+    there = {"cuda": torch.cuda.device_count(), "mps": mps, "cpu": 1}
     if kind == "auto":
         return torch.device(next(kind for kind, count in there.items() if count))
     if int(index or 0) >= there[kind]:
-        raise UserError(f"--device: this machine has no {name!r} (torch sees {_seen(there)})")
+        seen = ", ".join(f"{count} × {one}" for one, count in there.items() if count)
+        raise UserError(f"--device: this machine has no {name!r} (torch sees {seen})")
     return torch.device(name)
 
 
 def describe(device: torch.device, *, threads: int) -> dict[str, Any]:
     """Return what to store beside a result: versions, processor, device, threads."""
-    return {
-        **_machine(),
-        "device": device.type,
-        "device_name": _device_name(device),
-        "threads": threads,
-    }
+    name = _device_name(device)
+    return {**_machine(), "device": device.type, "device_name": name, "threads": threads}
 
 
 @lru_cache(maxsize=1)
@@ -102,7 +89,3 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name() if device.type == "cpu" else platform.machine()
-
-
-def _seen(there: dict[str, int]) -> str:
-    return ", ".join(f"{count} × {kind}" for kind, count in there.items() if count)

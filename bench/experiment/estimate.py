@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 
 from bench.data import registry
-from bench.experiment.plan import Trial
-from bench.experiment.trial import TrialSettings
+from bench.experiment.trial import Trial, TrialSettings
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 from bench.training import models
@@ -19,6 +18,8 @@ from bench.training.precision import autocast
 
 PROCESS = 6.0  # seconds to start a process and to measure what the device can do at best
 COMPILING = 60.0  # seconds
+# The settings of training that change what a step costs.
+COSTLY = {"crop_size", "crop_of", "batch_size", "precision", "channels_last", "threads"}
 PATIENCE = 0.5  # seconds to time the steps of one network; the first are slow on every device
 
 
@@ -29,28 +30,20 @@ def seconds(
 
     An arm that has been measured takes as long again. For any other a few training steps are
     timed, once for all arms that differ in nothing that costs time. Good to a factor of two.
-
-    Args:
-        measure: what is measured, ``accuracy`` or ``throughput``.
-        trials: those to be measured.
-        store: what was measured before.
-        root: the folder that holds the datasets.
-        device: on which they would run.
+    ``store`` holds what was measured before, ``root`` the datasets.
     """
-    took = {
-        _text(record.settings): record.seconds
-        for record in store.records()
-        if record.status == "done"
-    }
+    done = (record for record in store.records() if record.status == "done")
+    took = {_text(record.settings): record.seconds for record in done}
     step_times: dict[str, float] = {}
     total = 0.0
     for trial in trials:
         settings = trial.arm.settings
-        known = took.get(_text(settings.effective(measure)))
+        known = took.get(_text(trial.arm.effective))
         if known is None and not MEASUREMENTS[measure].trains:
             known = _timing(settings)
         if known is None:
-            costs = _text({"model": settings.model.effective(), "steps": _recipe(settings)})
+            recipe = settings.train.model_dump(include=COSTLY)
+            costs = _text({"model": settings.model.effective(), "steps": recipe})
             if costs not in step_times:
                 step_times[costs] = _image_seconds(settings, device)
             known = step_times[costs] * _images(settings, root)
@@ -66,12 +59,6 @@ def _timing(settings: TrialSettings) -> float:
 
 def _text(settings: object) -> str:
     return json.dumps(settings, sort_keys=True)
-
-
-def _recipe(settings: TrialSettings) -> dict[str, object]:
-    """Return the settings of training that change what a step costs."""
-    costly = {"crop_size", "crop_of", "batch_size", "precision", "channels_last", "threads"}
-    return settings.train.model_dump(include=costly)
 
 
 def _images(settings: TrialSettings, root: Path) -> float:

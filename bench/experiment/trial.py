@@ -1,7 +1,9 @@
-"""What one trial is: its settings, resolved and checked against each other."""
+"""What one trial is: its settings, resolved and checked against each other, and a seed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Discriminator, Field, model_validator
@@ -9,6 +11,7 @@ from pydantic import Discriminator, Field, model_validator
 from bench.data import registry
 from bench.data.dataset import DatasetSettings
 from bench.evaluation.evaluate import EvaluateSettings
+from bench.measurements import MEASUREMENTS
 from bench.settings import Settings
 from bench.training import models
 from bench.training.models import ModelSettings
@@ -23,26 +26,14 @@ else:  # the settings of whichever dataset `name` names
     ]
 
 
-_NETWORK = (
-    "crop_size",
-    "crop_of",
-    "batch_size",
-    "precision",
-    "channels_last",
-    "compile",
-    "threads",
-)
-_LOSS = ("loss", "loss_options")
-_LOADER = (
-    *("crop_size", "crop_of", "batch_size", "small_images", "augmentation"),
-    *("border_weights", "threads"),
-)
+_BATCH = ("crop_size", "crop_of", "batch_size", "threads")
+_NETWORK = (*_BATCH, "precision", "channels_last", "compile")
 WITH_IMAGES = ("loader", "train_step")  # passes for which the dataset's images are read
 READS: dict[str, tuple[str, ...]] = {  # pass → settings of training that it reads
     "forward": _NETWORK,
-    "forward+backward": (*_NETWORK, *_LOSS),
+    "forward+backward": (*_NETWORK, "loss", "loss_options"),
     "train_step": tuple(name for name in TrainSettings.model_fields if name != "epochs"),
-    "loader": _LOADER,
+    "loader": (*_BATCH, "small_images", "augmentation", "border_weights"),
 }
 
 
@@ -71,32 +62,23 @@ class TrialSettings(Settings):
 
     @model_validator(mode="after")
     def _crop_fits_the_network(self) -> TrialSettings:
-        model, crop = self.model, self.train.crop_size
-        size = self.input_size
-        fitting = dict.fromkeys(models.nearest_sizes(model, size))
+        architecture, crop = models.architecture(self.model), self.train.crop_size
+        size = self.train.input_size(architecture.margin)
+        fitting = dict.fromkeys(architecture.nearest_sizes(size))
         if size not in fitting:
             sizes = " and ".join(str(fits - size + crop) for fits in fitting)
-            raise ValueError(f"train.crop_size: {crop} {models.misfit(model)} {sizes}")
+            raise ValueError(f"train.crop_size: {crop} {architecture.misfit} {sizes}")
         return self
 
     @property
     def input_size(self) -> int:
         """Height and width of what the network takes in, in training and of a tile."""
-        return self.train.input_size(models.margin(self.model))
+        return self.train.input_size(models.architecture(self.model).margin)
 
     def effective(self, measure: str) -> dict[str, Any]:
-        """Return the settings that change the result, as JSON: what a trial's key is made of.
-
-        Args:
-            measure: what is measured, a key of ``bench.measurements.MEASUREMENTS``.
-        """
-        return _EFFECTIVE[measure](self)
-
-    def splits(self, measure: str) -> tuple[str, ...]:
-        """Return the splits of the dataset whose images the trial may read."""
-        return _SPLITS[measure](self)
-
-    def _trained(self) -> dict[str, Any]:
+        """Return the settings that change the result, as JSON: what a trial's key is made of."""
+        if not MEASUREMENTS[measure].trains:
+            return self._timed()
         return {
             "data": self.data.model_dump(mode="json"),
             "model": self.model.effective(),
@@ -104,34 +86,42 @@ class TrialSettings(Settings):
             "evaluate": self.evaluate.model_dump(mode="json"),
         }
 
+    def splits(self, measure: str) -> tuple[str, ...]:
+        """Return the splits of the dataset whose images the trial may read."""
+        if MEASUREMENTS[measure].trains:
+            return tuple(dict.fromkeys(("train", "val", self.evaluate.split)))
+        return ("train",) if self.timing.work in WITH_IMAGES else ()
+
     def _timed(self) -> dict[str, Any]:
-        """Return what the chosen pass reads.
-
-        Without images, only the dataset's channels and classes count, and they are in its
-        fingerprint.
-        """
+        """Return what the chosen pass reads; channels and classes are in the data's fingerprint."""
         work, train = self.timing.work, self.train.effective()
-        reads = {name: train[name] for name in READS[work] if name in train}
-        timing = self.timing.model_dump(mode="json")
-        if work != "loader":
-            del timing["workers"]
-        images = work in WITH_IMAGES
-        reads_model = work != "loader" or models.margin(self.model)  # it widens what is loaded
-        return {
-            "data": self.data.model_dump(mode="json") if images else {"name": self.data.name},
-            **({"model": self.model.effective()} if reads_model else {}),
-            "train": reads,
-            "timing": timing,
+        unread = set() if work == "loader" else {"workers"}
+        read = None if work in WITH_IMAGES else {"name"}
+        effective = {
+            "data": self.data.model_dump(mode="json", include=read),
+            "train": {name: train[name] for name in READS[work] if name in train},
+            "timing": self.timing.model_dump(mode="json", exclude=unread),
         }
+        if work != "loader" or models.architecture(self.model).margin:  # it widens what is loaded
+            effective["model"] = self.model.effective()
+        return effective
 
 
-def _trained_splits(settings: TrialSettings) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(("train", "val", settings.evaluate.split)))
+@dataclass(frozen=True)
+class Arm:
+    """One combination of levels."""
+
+    label: str
+    levels: Mapping[str, Any]  # what makes it differ from the others, by dotted setting
+    settings: TrialSettings
+    effective: Mapping[str, Any]  # those settings that change the result, as JSON
 
 
-def _timed_splits(settings: TrialSettings) -> tuple[str, ...]:
-    return ("train",) if settings.timing.work in WITH_IMAGES else ()
+@dataclass(frozen=True)
+class Trial:
+    """One arm with one seed. ``provenance`` holds digests of data, measuring code, versions."""
 
-
-_EFFECTIVE = {"accuracy": TrialSettings._trained, "throughput": TrialSettings._timed}
-_SPLITS = {"accuracy": _trained_splits, "throughput": _timed_splits}
+    key: str
+    arm: Arm
+    seed: int
+    provenance: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""How far a timed pass is from what its device can do at best, as a whole and layer by layer."""
+"""Compare a timed pass with its roofline bound, as a whole and layer by layer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import torch
 
 from bench.data.dataset import Dataset
 from bench.experiment.trial import TrialSettings
-from bench.profiling import flops, peaks, roofline
-from bench.profiling.peaks import Ceilings
+from bench.profiling import flops, peaks
+from bench.profiling.peaks import Peaks
 from bench.profiling.roofline import Cost
 
 MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1}  # values that an optimiser keeps for each parameter
-FARTHEST = 5  # layers named that lose the most time against their floor
+Row = dict[str, Any]
+SLOWEST = 5  # layers that are named: those with the most time beyond their roofline bound
 
 
 def of(
@@ -22,30 +23,31 @@ def of(
     device: torch.device,
     measured: dict[str, float],
     milliseconds: float,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return how long the pass must take at least on a device, and a row for each layer.
+) -> tuple[dict[str, Any], list[Row]]:
+    """Return the roofline bound of a pass, as keys of `ThroughputResult`, and a row for each layer.
 
-    Args:
-        settings: of the trial.
-        dataset: whose channels and classes count.
-        device: whose ceilings are measured now.
-        measured: layer → milliseconds of its forward pass, where they are known.
-        milliseconds: what the pass took.
+    The device's peak rates are measured now. ``measured`` are milliseconds of the forward pass by
+    layer, where they are known, and ``milliseconds`` is what the whole pass took.
     """
     if settings.timing.work == "loader":
         return {}, []
     found = _costs(settings, dataset)
     reached = peaks.measure(device, settings.train.precision)
-    floor = roofline.floor_ms(found, reached)
+    bound = sum(cost.bound_ms(reached) for cost in found)  # layers run one after another
     rows = _layer_rows(found, reached, measured)
-    limits = {
-        "roofline_ms": floor,
-        "roofline_share": floor / milliseconds,
+    lost = [
+        {"name": row["name"], "lost_ms": row["forward_ms"] - row["forward_roofline_ms"]}
+        for row in rows
+        if row["forward_ms"] is not None
+    ]
+    whole = {
+        "roofline_ms": bound,
+        "roofline_share": bound / milliseconds,
         "peaks": {"flops_per_second": reached.flops, "bytes_per_second": reached.bytes},
         "gflops": sum(cost.flops for cost in found) / 1e9,
-        "slowest_layers": _farthest(rows),
+        "slowest_layers": sorted(lost, key=lambda row: -row["lost_ms"])[:SLOWEST],
     }
-    return limits, rows
+    return whole, rows
 
 
 def _costs(settings: TrialSettings, dataset: Dataset) -> list[Cost]:
@@ -62,11 +64,9 @@ def _costs(settings: TrialSettings, dataset: Dataset) -> list[Cost]:
     )
 
 
-def _layer_rows(
-    found: list[Cost], reached: Ceilings, measured: dict[str, float]
-) -> list[dict[str, Any]]:
-    """Return the floor of each layer, and how long its forward pass took, in the net's order."""
-    rows: dict[str, dict[str, Any]] = {
+def _layer_rows(found: list[Cost], reached: Peaks, measured: dict[str, float]) -> list[Row]:
+    """Return the bound and the measured time of each layer, in the order of the network."""
+    rows: dict[str, Row] = {
         name: {"name": name, "kind": None, "gflops": 0.0, "megabytes": 0.0, "roofline_ms": 0.0}
         | {"forward_roofline_ms": 0.0, "forward_ms": measured.get(name)}
         for name in dict.fromkeys([*(cost.layer for cost in found), *measured])
@@ -76,17 +76,7 @@ def _layer_rows(
         row["kind"] = row["kind"] or cost.kind
         row["gflops"] += cost.flops / 1e9
         row["megabytes"] += cost.bytes / 1e6
-        row["roofline_ms"] += cost.floor_ms(reached)
+        row["roofline_ms"] += cost.bound_ms(reached)
         if cost.part == "forward":
-            row["forward_roofline_ms"] += cost.floor_ms(reached)
+            row["forward_roofline_ms"] += cost.bound_ms(reached)
     return list(rows.values())
-
-
-def _farthest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the layers whose forward pass takes the most time beyond its floor."""
-    lost = [
-        {"name": row["name"], "lost_ms": row["forward_ms"] - row["forward_roofline_ms"]}
-        for row in rows
-        if row["forward_ms"] is not None
-    ]
-    return sorted(lost, key=lambda row: -row["lost_ms"])[:FARTHEST]

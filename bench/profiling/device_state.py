@@ -1,19 +1,19 @@
-"""In what state the machine is while something is timed, and whether that spoils the times."""
+"""The state of the machine during a measurement, and whether it invalidates the times."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 State = dict[str, Any]
 
-# NVML's bits for what holds the clocks back (nvmlClocksEventReasons in its documentation).
+# NVML's bits for what limits the clocks (nvmlClocksEventReasons in its documentation).
 REASONS = {
     0x1: "idle",
     0x2: "application clocks",
@@ -25,64 +25,21 @@ REASONS = {
     0x80: "hardware power brake",
     0x100: "display clocks",
 }
-# A large product of matrices takes a data-centre GPU to its power limit by design: the cap is
-# recorded, and spoils nothing. The others mean that cooling or supply are at fault.
-SPOILING = {0x8, 0x20, 0x40, 0x80}
-STRANGE_CPU = 0.10  # of all cores, beyond those that the trial leaves free
-STRANGE_GPU = 5  # per cent of utilisation before anything was started
+# A large matrix product takes a data-centre GPU to its power limit by design: the cap is recorded
+# and allowed. These others mean that cooling or power supply are at fault.
+INVALIDATING = {REASONS[bit] for bit in (0x8, 0x20, 0x40, 0x80)}
+OTHERS_CPU = 0.10  # of all cores, beyond those that the trial does not use
+OTHERS_GPU = 5  # per cent of utilisation before anything was started
 
 
 def look(device: torch.device) -> State:
     """Return the state of the host, and of the GPU if the device is one, as JSON.
 
-    What cannot be read is None. ``host`` holds counters since the machine was started; two
-    looks are needed to tell what went on in between.
+    What cannot be read is None. ``host`` contains counters since the machine was started; the
+    difference of two states tells what happened in between.
     """
-    return {"host": _host(), "gpu": _gpu(device) if device.type == "cuda" else None}
-
-
-def problems(states: Mapping[str, State], *, threads: int) -> list[str]:
-    """Say what spoils the times taken between the states ``before`` and ``after``.
-
-    Args:
-        states: looks by moment: ``first``, before anything was started; ``before`` and ``after``
-            the measured windows; and ``during``, where a device can be looked at while it works.
-        threads: with which the trial computes; cores beyond them may be busy otherwise.
-    """
-    found = []
-    gpus = {moment: state["gpu"] for moment, state in states.items() if state["gpu"]}
-    for moment, gpu in gpus.items():
-        for reason in gpu["throttle_reasons"] or ():
-            if reason in {REASONS[bit] for bit in SPOILING}:
-                found.append(f"throttled: {reason}")
-        if gpu["other_processes"]:
-            found.append("another process on the GPU")
-        if moment == "first" and (gpu["utilisation_percent"] or 0) > STRANGE_GPU:
-            found.append(f"the GPU was {gpu['utilisation_percent']} % busy before the start")
-    strange = strange_cores(states["before"]["host"], states["after"]["host"])
-    cores = states["before"]["host"]["cores"]
-    if strange is not None:
-        limit = max(0, cores - threads) + STRANGE_CPU * cores
-        if strange > limit:
-            found.append(
-                f"busy machine: other processes took {strange:.2f} of {cores} cores "
-                f"({limit:.2f} would have been all right)"
-            )
-    return list(dict.fromkeys(found))
-
-
-def strange_cores(before: State, after: State) -> float | None:
-    """Return how many cores other processes (or other virtual machines) took on average."""
-    names = ("busy_seconds", "own_seconds", "clock_seconds")
-    if any(state[name] is None for state in (before, after) for name in names):
-        return None
-    busy, own, elapsed = (after[name] - before[name] for name in names)
-    return max(0.0, (busy - own) / elapsed) if elapsed > 0 else None
-
-
-def _host() -> State:
     busy, cores = _busy()
-    return {
+    host = {
         "clock_seconds": time.monotonic(),
         "busy_seconds": busy,
         "own_seconds": _own(),
@@ -90,6 +47,40 @@ def _host() -> State:
         "load_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "frequency_mhz": _frequency(),
     }
+    return {"host": host, "gpu": _gpu(device) if device.type == "cuda" else None}
+
+
+def problems(states: Mapping[str, State], *, threads: int) -> list[str]:
+    """Return what invalidates the times taken between the states ``before`` and ``after``.
+
+    There is a state ``first`` too, before anything was started, and one ``during`` the work where
+    a device can be read meanwhile. Other processes may use the cores beyond the trial's threads.
+    """
+    found = []
+    gpus = {moment: state["gpu"] for moment, state in states.items() if state["gpu"]}
+    for moment, gpu in gpus.items():
+        reasons = gpu["throttle_reasons"] or ()
+        found += [f"throttled: {reason}" for reason in reasons if reason in INVALIDATING]
+        if gpu["other_processes"]:
+            found.append("another process on the GPU")
+        if moment == "first" and (gpu["utilisation_percent"] or 0) > OTHERS_GPU:
+            found.append(f"the GPU was {gpu['utilisation_percent']} % busy before the start")
+    others = others_cores(states["before"]["host"], states["after"]["host"])
+    cores = states["before"]["host"]["cores"]
+    limit = max(0, cores - threads) + OTHERS_CPU * cores
+    if others is not None and others > limit:
+        took = f"other processes took {others:.2f} of {cores} cores"
+        found.append(f"busy machine: {took} (at most {limit:.2f} are allowed)")
+    return list(dict.fromkeys(found))
+
+
+def others_cores(before: State, after: State) -> float | None:
+    """Return how many cores other processes (or other virtual machines) took on average."""
+    names = ("busy_seconds", "own_seconds", "clock_seconds")
+    if any(state[name] is None for state in (before, after) for name in names):
+        return None
+    busy, own, elapsed = (after[name] - before[name] for name in names)
+    return max(0.0, (busy - own) / elapsed) if elapsed > 0 else None
 
 
 def _busy(stat: Path = Path("/proc/stat")) -> tuple[float | None, int]:
@@ -139,8 +130,12 @@ def _gpu(device: torch.device) -> State | None:
     except nvml.NVMLError:
         return None
     try:
-        handle = _handle(nvml, device)
-        return None if handle is None else _read_gpu(nvml, handle)
+        # By its UUID, since torch's and NVML's numbers may differ.
+        uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
+        for name in (f"GPU-{uuid}", f"MIG-{uuid}"):
+            with contextlib.suppress(nvml.NVMLError):
+                return _read_gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(name))
+        return None
     finally:
         nvml.nvmlShutdown()
 
@@ -157,7 +152,8 @@ def _read_gpu(nvml: Any, handle: Any) -> State:
         bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
     running = ask("nvmlDeviceGetComputeRunningProcesses")
     power, limit = ask("nvmlDeviceGetPowerUsage"), ask("nvmlDeviceGetEnforcedPowerLimit")
-    utilisation = ask("nvmlDeviceGetUtilizationRates")
+    reasons = None if bits is None else [name for bit, name in REASONS.items() if bits & bit]
+    others = None if running is None else other_processes([process.pid for process in running])
     return {
         "sm_clock_mhz": ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
         "sm_clock_most_mhz": ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM),
@@ -165,17 +161,13 @@ def _read_gpu(nvml: Any, handle: Any) -> State:
         "temperature_c": ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
         "power_w": None if power is None else power / 1e3,
         "power_limit_w": None if limit is None else limit / 1e3,
-        "throttle_reasons": None
-        if bits is None
-        else [name for bit, name in REASONS.items() if bits & bit],
-        "utilisation_percent": None if utilisation is None else utilisation.gpu,
-        "other_processes": None
-        if running is None
-        else strangers([process.pid for process in running]),
+        "throttle_reasons": reasons,
+        "utilisation_percent": getattr(ask("nvmlDeviceGetUtilizationRates"), "gpu", None),
+        "other_processes": others,
     }
 
 
-def strangers(pids: list[int]) -> int:
+def other_processes(pids: list[int]) -> int:
     """Count processes that are not ours, given those that use the device; we are one of them.
 
     In a container the driver may give process ids of the host. Then none of those listed is
@@ -190,16 +182,3 @@ def _group(pid: int) -> int | None:
         return os.getpgid(pid)
     except OSError:  # no such process here
         return None
-
-
-def _handle(nvml: Any, device: torch.device) -> Any:
-    """Return NVML's handle of torch's device: by its UUID, since their numbers may differ."""
-    import torch
-
-    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
-    for prefix in ("GPU-", "MIG-"):
-        try:
-            return nvml.nvmlDeviceGetHandleByUUID(f"{prefix}{uuid}")
-        except nvml.NVMLError:
-            continue
-    return None

@@ -1,4 +1,4 @@
-"""What a device can do at best: the fastest arithmetic and memory that it was seen to have."""
+"""Peak rates of a device, as measured: operations of matrix products, bytes of copies."""
 
 from __future__ import annotations
 
@@ -16,38 +16,28 @@ SIZES = {"cuda": (2**28, 8192), "cpu": (2**26, 1536)}
 
 
 @dataclass(frozen=True)
-class Ceilings:
-    """What a device reached at best: operations and bytes each second."""
+class Peaks:
+    """The highest rates that a device reached: operations and bytes per second."""
 
     flops: float
     bytes: float
 
 
-def measure(device: torch.device, precision: Precision) -> Ceilings:
+def measure(device: torch.device, precision: Precision) -> Peaks:
     """Measure a large product of matrices in a precision, and a large copy, on a device.
 
     The fastest window counts. How float32 is computed is left to `precision.float32_as`.
-
-    Raises:
-        torch.OutOfMemoryError: if the device has no room for it.
+    ``torch.OutOfMemoryError`` if the device has too little memory.
     """
+    clock = timing.clock_of(device)
     copied, side = SIZES.get(device.type, SIZES["cpu"])
-    return Ceilings(_product_rate(device, precision, side), _copy_rate(device, copied))
-
-
-def _product_rate(device: torch.device, precision: Precision, side: int) -> float:
     dtype = AUTOCAST.get(precision, torch.float32)
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    product = torch.empty_like(left)
-    work = partial(torch.matmul, left, right, out=product)
-    return 2 * side**3 / _fastest(work, timing.clock_of(device))
-
-
-def _copy_rate(device: torch.device, values: int) -> float:
-    source = torch.zeros(values, device=device)
-    work = partial(torch.empty_like(source).copy_, source)
-    moved = 2 * values * source.element_size()
-    return moved / _fastest(work, timing.clock_of(device))
+    flops = 2 * side**3 / _fastest(partial(torch.matmul, left, right, out=left.clone()), clock)
+    del left, right  # the copy needs their memory
+    source = torch.zeros(copied, device=device)
+    moved = 2 * copied * source.element_size()
+    return Peaks(flops, moved / _fastest(partial(torch.empty_like(source).copy_, source), clock))
 
 
 def _fastest(work: timing.Work, clock: timing.Clock) -> float:

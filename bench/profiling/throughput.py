@@ -1,136 +1,129 @@
-"""Measure a trial by timing it: settings → times, memory, and how far from the device's limit."""
+"""Measure a trial by timing it: settings → times, memory, and the distance from the roofline."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from bench.data import registry
-from bench.data.dataset import Dataset
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import TrialSettings
-from bench.profiling import bound, device_state, roofline, timing, workloads
+from bench.profiling import bound, device_state, memory, roofline, timing, workloads
 from bench.profiling.device_state import State
 from bench.profiling.timing import Clock, WarmUp
 from bench.profiling.workloads import Workload
-from bench.store.results import ThroughputResult
+from bench.store.results import Memory, ThroughputResult
 from bench.training.precision import float32_as
 
 
 @dataclass(frozen=True)
-class Observed:
-    """One measurement: warm-up, milliseconds by window and by queued call, states, memory."""
+class Samples:
+    """The raw samples of one measurement."""
 
-    warm: WarmUp
-    wall: tuple[float, ...]
-    busy: tuple[float, ...]
-    states: dict[str, State]
-    memory: dict[str, int | None]
+    warm_up: WarmUp
+    wall: tuple[float, ...]  # milliseconds of a call in each window
+    busy: tuple[float, ...]  # of queued calls by the device's own events; empty without a queue
+    states: dict[str, State]  # of the machine, by moment
+    memory: Memory  # peaks of the measured windows
 
 
 def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured:
-    """Time one pass of one network, or the loader, in a process that did nothing before.
+    """Time one pass of one network, or the loader, in a fresh process.
 
-    Args:
-        settings: of the trial; ``settings.timing`` says what is timed.
-        seed: the repetition; decides weights and inputs.
-        context: where to compute, and where the datasets lie.
-
-    Returns:
-        Times, memory and roofline bound; ``problems`` if something disturbed the measurement.
-
-    Raises:
-        UserError: if the data or an option is not there.
-        torch.OutOfMemoryError: if the batch does not fit.
+    The seed tells repetitions apart; it decides weights and inputs. ``problems`` of the result say
+    what disturbed the measurement. UserError if the data or an option is not there;
+    ``torch.OutOfMemoryError`` if the batch does not fit.
     """
-    device = context.device
-    torch.set_num_threads(settings.train.threads)
+    device, threads = context.device, settings.train.threads
+    torch.set_num_threads(threads)
     if device.index is not None:
         torch.cuda.set_device(device)
-    dataset, clock = (
-        registry.load(settings.data.for_seed(seed), context.root),
-        timing.clock_of(device),
-    )
-    first = device_state.look(device)
+    dataset = registry.load(settings.data.for_seed(seed), context.root)
+    clock, first = timing.clock_of(device), device_state.look(device)
     with float32_as(settings.train.precision):
         workload = workloads.build(settings, dataset, seed, device)
-        seen = _observe(workload, settings, clock, device)
-        seen.states["first"] = first
-        result = {
-            **_times(seen, workload, settings),
-            **_attribution(workload, settings, dataset, seed, clock),
-        }
-        layers = _layer_times(workload, settings, clock)
-        parameters = _parameters(workload)
-        del workload  # measuring the ceilings needs its room
-        limit, rows = bound.of(settings, dataset, device, layers, result["milliseconds"])
-    unsettled = seen.warm.problem(clock)
+        samples = _sample(workload, settings, clock, device)
+        result = _summary(samples, workload, settings)
+        if parts := workloads.attribute(workload, settings, dataset, seed, clock):
+            whole = sum(parts.values())
+            result["parts_ms"] = parts
+            result["parts_share"] = {name: part / whole for name, part in parts.items()}
+        layers = {}  # a compiled network has no separate ones
+        if settings.train.compile == "none" and workload.model is not None and workload.forward:
+            layers = roofline.layer_times(workload.model, workload.forward, clock)
+        del workload  # measuring the peak rates needs its memory
+        roofs, rows = bound.of(settings, dataset, device, layers, result["milliseconds"])
+    states = {**samples.states, "first": first}
+    unsettled = samples.warm_up.problem(clock)
     problems = [] if unsettled is None else [unsettled]
-    problems += device_state.problems(seen.states, threads=settings.train.threads)
-    result |= {
-        "memory": seen.memory,
-        **limit,
-        "validity": {"valid": not problems, "reasons": problems},
-        "states": seen.states,
-        "counts": {
-            "batch_size": settings.train.batch_size,
-            "calls": seen.warm.calls * len(seen.wall),
-            "parameters": parameters,
-        },
-    }
-    result["metrics"] = _metrics(result)
+    problems += device_state.problems(states, threads=threads)
+    result |= {**roofs, "validity": {"valid": not problems, "reasons": problems}, "states": states}
+    result["metrics"]["roofline_share"] = roofs.get("roofline_share")
     details = {
-        "wall_ms": list(seen.wall),
-        "busy_ms": list(seen.busy),
-        "warm_up_ms": list(seen.warm.windows_ms),
+        "wall_ms": list(samples.wall),
+        "busy_ms": list(samples.busy),
+        "warm_up_ms": list(samples.warm_up.windows_ms),
         "layers": rows,
     }
     return Measured(ThroughputResult(**result), details, tuple(problems))
 
 
-def _observe(
+def _sample(
     workload: Workload, settings: TrialSettings, clock: Clock, device: torch.device
-) -> Observed:
-    """Warm up, measure, and look at the machine around it and, on a GPU, in the middle of work."""
-    chosen = settings.timing
-    warm = timing.warm_up(workload.call, clock, window=chosen.window, limit=chosen.warm_up)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+) -> Samples:
+    """Warm up, measure, and record the machine's state around it and, on a GPU, during work."""
+    given = settings.timing
+    warm = timing.warm_up(workload.call, clock, window=given.window, limit=given.warm_up)
+    memory.reset(device)
     states = {"before": device_state.look(device)}
-    wall = timing.measure(workload.call, clock, calls=warm.calls, windows=chosen.windows)
+    wall = timing.measure(workload.call, clock, calls=warm.calls, windows=given.windows)
     states["after"] = device_state.look(device)
-    memory = _memory(device)
+    peaks = memory.peaks(device)
     if clock.queues:
         for _ in range(warm.calls):
             workload.call()
-        states["during"] = device_state.look(device)  # while it works off what is in the queue
+        states["during"] = device_state.look(device)  # while the queued calls are running
         clock.wait()
-    return Observed(warm, wall, timing.busy(workload.call, clock), states, memory)
+    return Samples(warm, wall, timing.busy(workload.call, clock), states, peaks)
 
 
-def _times(seen: Observed, workload: Workload, settings: TrialSettings) -> dict[str, Any]:
-    low, median, high = timing.quartiles(seen.wall)
-    warm, first = seen.warm, seen.warm.first_ms
-    compiled = settings.train.compile != "none" and workload.model is not None
+def _summary(samples: Samples, workload: Workload, settings: TrialSettings) -> dict[str, Any]:
+    """Return the keys of `ThroughputResult` that follow from the samples."""
+    low, median, high = timing.quartiles(samples.wall)
+    warm, model = samples.warm_up, workload.model
+    compiled = settings.train.compile != "none" and model is not None
+    peak = samples.memory.allocated_bytes or samples.memory.process_bytes
+    metrics = {
+        "images_per_second": 1e3 * workload.images / median,
+        "milliseconds": median,
+        "roofline_share": None,  # added when the peak rates are known
+        "peak_gigabytes": None if peak is None else peak / 1e9,
+    }
     return {
         "pass": settings.timing.work,
-        "images_per_second": 1e3 * workload.images / median,
+        "images_per_second": metrics["images_per_second"],
         "milliseconds": median,
         "milliseconds_low": low,
         "milliseconds_high": high,
-        "busy_milliseconds": timing.quartiles(seen.busy)[1] if seen.busy else None,
-        "host_bound": timing.host_bound(seen.wall, seen.busy),
-        "first_call_seconds": first / 1e3,
-        "compile_seconds": max(0.0, first - median) / 1e3 if compiled else None,
+        "busy_milliseconds": timing.quartiles(samples.busy)[1] if samples.busy else None,
+        "host_bound": timing.host_bound(samples.wall, samples.busy),
+        "first_call_seconds": warm.first_ms / 1e3,
+        "compile_seconds": max(0.0, warm.first_ms - median) / 1e3 if compiled else None,
         "compile_cached": _compile_cached() if compiled else None,
         "warm_up": {
             "settled": warm.settled,
             "windows": len(warm.windows_ms),
             "calls_in_window": warm.calls,
         },
+        "memory": samples.memory,
+        "counts": {
+            "batch_size": settings.train.batch_size,
+            "calls": warm.calls * len(samples.wall),
+            "parameters": None if model is None else sum(p.numel() for p in model.parameters()),
+        },
+        "metrics": metrics,
     }
 
 
@@ -141,60 +134,5 @@ def _compile_cached() -> bool | None:
     except ImportError:
         return None
     found = counters["inductor"]
-    hits, misses = (found.get(f"fxgraph_cache_{kind}", 0) for kind in ("hit", "miss"))
-    return None if hits + misses == 0 else misses == 0
-
-
-def _memory(device: torch.device) -> dict[str, int | None]:
-    """Return peaks in bytes: of the measured windows on CUDA, of the whole process elsewhere."""
-    cuda = device.type == "cuda"
-    return {
-        "allocated_bytes": torch.cuda.max_memory_allocated(device) if cuda else None,
-        "reserved_bytes": torch.cuda.max_memory_reserved(device) if cuda else None,
-        "process_bytes": _resident(),
-    }
-
-
-def _resident() -> int | None:
-    """Return the largest resident set of this process, in bytes."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _attribution(
-    workload: Workload, settings: TrialSettings, dataset: Dataset, seed: int, clock: Clock
-) -> dict[str, Any]:
-    """Return the parts of a step of training: milliseconds, and shares of their sum."""
-    if workload.step is None:
-        return {}
-    parts = workloads.attribute(workload, settings, dataset, seed, clock)
-    whole = sum(parts.values())
-    return {"parts_ms": parts, "parts_share": {k: v / whole for k, v in parts.items()}}
-
-
-def _parameters(workload: Workload) -> int | None:
-    if workload.model is None:
-        return None
-    return sum(parameter.numel() for parameter in workload.model.parameters())
-
-
-def _layer_times(workload: Workload, settings: TrialSettings, clock: Clock) -> dict[str, float]:
-    """Time the forward pass by layer; nothing where compiling has melted layers together."""
-    if workload.model is None or workload.forward is None or settings.train.compile != "none":
-        return {}
-    return roofline.layer_times(workload.model, workload.forward, clock)
-
-
-def _metrics(result: dict[str, Any]) -> dict[str, float | None]:
-    memory = result["memory"]
-    peak = memory["allocated_bytes"] or memory["process_bytes"]
-    return {
-        "images_per_second": result["images_per_second"],
-        "milliseconds": result["milliseconds"],
-        "roofline_share": result.get("roofline_share"),
-        "peak_gigabytes": None if peak is None else peak / 1e9,
-    }
+    cached, compiled = (found.get(f"fxgraph_cache_{kind}", 0) for kind in ("hit", "miss"))
+    return None if cached + compiled == 0 else compiled == 0

@@ -6,12 +6,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch
+import torch
 
 Work = Callable[[], object]
 TOLERANCE = 0.02  # three windows of the warm-up are to lie this close together
@@ -50,37 +48,26 @@ class Clock:
 
 
 class CudaClock(Clock):
-    """Wall time and CUDA events."""
+    """Wall time and CUDA events of the current stream."""
 
     queues = True
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.cuda: Any = torch.cuda  # torch's type hints lack some of it
 
     def wait(self) -> None:
-        """Return when every stream of the device is empty."""
-        import torch
-
-        torch.cuda.synchronize(self.device)
+        self.cuda.synchronize(self.device)
 
     def occupy(self, seconds: float) -> None:
-        """Queue a kernel that spins for at least ``seconds``."""
-        import torch
-
-        cuda: Any = torch.cuda
-        cuda._sleep(int(seconds * CYCLES_PER_SECOND))
+        self.cuda._sleep(int(seconds * CYCLES_PER_SECOND))
 
     def mark(self) -> Any:
-        """Return an event that the current stream passes when it comes to it."""
-        import torch
-
-        cuda: Any = torch.cuda
-        event = cuda.Event(enable_timing=True)
-        event.record(cuda.current_stream(self.device))
+        event = self.cuda.Event(enable_timing=True)
+        event.record(self.cuda.current_stream(self.device))
         return event
 
     def between(self, start: Any, end: Any) -> float:
-        """Return the milliseconds between two events."""
         return float(start.elapsed_time(end))
 
 
@@ -88,37 +75,24 @@ class MpsClock(Clock):
     """Wall time on Apple's GPUs, whose queue has no events that could be trusted for this."""
 
     def wait(self) -> None:
-        """Return when the queue is empty."""
-        import torch
-
         torch.mps.synchronize()
 
 
 def clock_of(device: torch.device) -> Clock:
     """Return the clock for work on a device."""
-    match device.type:
-        case "cuda":
-            return CudaClock(device)
-        case "mps":
-            return MpsClock()
-    return Clock()
+    if device.type == "cuda":
+        return CudaClock(device)
+    return MpsClock() if device.type == "mps" else Clock()
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What came before measuring.
+    """What came before measuring."""
 
-    Attributes:
-        first_ms: the first call: compiling, choosing algorithms, first allocations.
-        calls: how many calls make a window.
-        windows_ms: milliseconds a call in each window of the warm-up.
-        settled: whether its last three windows agreed.
-    """
-
-    first_ms: float
-    calls: int
-    windows_ms: tuple[float, ...]
-    settled: bool
+    first_ms: float  # the first call: compiling, choosing algorithms, first allocations
+    calls: int  # that make a window
+    windows_ms: tuple[float, ...]  # milliseconds a call in each window
+    settled: bool  # whether the last three windows agreed
 
     def problem(self, clock: Clock) -> str | None:
         """Say that times taken after this warm-up are not to be relied on; None if they are."""
@@ -136,12 +110,8 @@ class WarmUp:
 def warm_up(work: Work, clock: Clock, *, window: float, limit: float) -> WarmUp:
     """Call ``work`` until three windows in a row agree within 2 %, or ``limit`` is over.
 
-    Args:
-        work: what is to be timed.
-        clock: of the device that works.
-        window: seconds that a window lasts at least; the number of calls follows from it.
-        limit: seconds behind the first call after which no further window is begun. Three are
-            run in any case.
+    A window lasts at least ``window`` seconds; the number of its calls follows from that. No
+    further window is begun ``limit`` seconds after the first call, but three are run in any case.
     """
     first = _window(work, clock, 1)
     started = clock.now()  # compiling takes as long as it takes

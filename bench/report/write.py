@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from bench.analysis.analysis import Analysis, load
 from bench.errors import UserError, nearest
 from bench.report.document import Document
+from bench.report.figures.encode import encode
 from bench.report.figures.registry import FIGURES
-from bench.report.figures.style import encode
 from bench.report.formats import html, latex, markdown
 from bench.report.formats import index as index_page
 from bench.report.tables.registry import TABLES
@@ -23,19 +23,10 @@ DEFAULT_FORMATS = ("html", "md", "csv", "tex")
 
 
 def write(store: Store, formats: Sequence[str] = DEFAULT_FORMATS) -> Path:
-    """Write the report of one experiment into ``report/`` of its results folder.
+    """Write a report into ``report/`` of a results folder; return the first format's main file.
 
-    The same store gives the same bytes.
-
-    Args:
-        store: the results; nothing else is read.
-        formats: keys of ``FORMATS``.
-
-    Returns:
-        The main file of the first format.
-
-    Raises:
-        UserError: if a format is unknown, or results cannot be read or the report written.
+    The same store gives the same bytes; nothing else is read. ``formats`` are keys of ``FORMATS``.
+    UserError if one is unknown, or results cannot be read or the report written.
     """
     _check(formats)
     return _write_formats(load(store), formats)
@@ -44,19 +35,10 @@ def write(store: Store, formats: Sequence[str] = DEFAULT_FORMATS) -> Path:
 def write_all(
     stores: Iterable[Store], formats: Sequence[str] = DEFAULT_FORMATS, *, index: Path | None = None
 ) -> Iterator[Path]:
-    """Write the reports of several experiments, and a page that lists all of a folder.
+    """Write the reports of several experiments, and a page that lists all of the folder ``index``.
 
-    Args:
-        stores: what to report on.
-        formats: keys of ``FORMATS``.
-        index: the folder of all results; None for no list.
-
-    Yields:
-        The main file of each report, as soon as it is written; then ``index.html``, if that lists
-        more than one experiment.
-
-    Raises:
-        UserError: as ``write``.
+    Yields the main file of each report, as soon as it is written; then ``index.html``, if that
+    lists more than one experiment. UserError as ``write``.
     """
     _check(formats)
     entries = {}
@@ -82,13 +64,13 @@ def _other(store: Store) -> index_page.Entry:
 
 
 def write_html(document: Document, folder: Path) -> Path:
-    """Write ``report.html``, which holds everything itself."""
+    """Write ``report.html``, which needs no other file."""
     return _write(folder / "report.html", html.render(document).encode())
 
 
 def write_latex(document: Document, folder: Path) -> Path:
     """Write ``report.tex``: tables to be input into a paper."""
-    return _write(folder / "report.tex", latex.render(document.results).encode("ascii"))
+    return _write(folder / "report.tex", latex.render(document.results).encode())
 
 
 def write_markdown(document: Document, folder: Path) -> Path:
@@ -99,21 +81,14 @@ def write_markdown(document: Document, folder: Path) -> Path:
 
 def write_csv(document: Document, folder: Path) -> Path:
     """Write one CSV file for each of ``TABLES``; return the one of all trials."""
-    paths = {
-        name: _write(
-            folder / f"{name}.csv",
-            table(document.results).to_csv(index=False, lineterminator="\n").encode(),
-        )
-        for name, table in TABLES.items()
-    }
-    return paths["trials"]
+    for name, table in TABLES.items():
+        content = table(document.results).to_csv(index=False, lineterminator="\n")
+        _write(folder / f"{name}.csv", content.encode())
+    return folder / "trials.csv"
 
 
 def write_figures(figures: Mapping[str, Figure], folder: Path) -> None:
-    """Write figures as files.
-
-    A file of an earlier report whose figure has nothing to show any more is removed.
-    """
+    """Write figures as files; remove those of an earlier report that have nothing to show now."""
     for name in FIGURES:
         for suffix in SUFFIXES:
             path = folder / f"{name}.{suffix}"

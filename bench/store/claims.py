@@ -1,138 +1,120 @@
-"""Who measures which trial: any number of runners share a folder and never measure one twice.
+"""Locks of the operating system on files: held by a process, and free the moment it is dead.
 
-Two kinds of claims, and all runners of a folder have to use the same:
-
-* by lock, on a local disk and wherever locks reach across machines: ``claims/<key>`` is locked
-  by whoever measures the trial, and free the moment that process is dead;
-* by lease, where locks cannot be trusted: ``claims/<key>.<number>`` is touched by its owner four
-  times in each lease. One that has not been touched for a lease is given up, and whoever first
-  makes the file of the next number has the claim.
+A trial is claimed by locking ``claims/<key>``; so any number of runners may share a folder and
+never measure a trial twice. A file that is being written is locked too, which tells it from one
+that a dead process left behind. On Windows, which has no such locks, one run at a time may use a
+folder.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import threading
 from pathlib import Path
-from typing import Protocol
 
-from bench.store import files, locks
-from bench.store.files import Unwritable
+from bench.errors import UserError
 
-DEFAULT_LEASE = 120.0  # seconds, where there are no locks at all
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
-
-class Claim(Protocol):
-    """The right to measure a trial."""
-
-    def held(self) -> bool:
-        """Tell whether nobody has taken it over."""
-        ...
-
-    def release(self) -> None:
-        """Give it back."""
-        ...
+AVAILABLE = fcntl is not None
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+_TAKEN = (errno.EACCES, errno.EAGAIN)
+_held: set[int] = set()  # handles whose lock this process holds
 
 
-def take(folder: Path, key: str, lease: float | None) -> Claim | None:
-    """Claim a trial.
+def take(path: Path, *, needed: bool = True) -> int | None:
+    """Lock a file, which is made if need be; return its handle, None if another process has it.
 
-    Args:
-        folder: of the claims.
-        key: of the trial.
-        lease: seconds that a claim lives without being touched; None to claim by lock.
-
-    Returns:
-        The claim; None where somebody else has it.
-
-    Raises:
-        UserError: if claims cannot be made in this folder.
+    Not ``needed``, it is taken without a lock where the file system has none: then one process
+    alone has to see to it that nothing is done twice. UserError if the file cannot be made, or
+    needs a lock and cannot have one.
     """
-    if lease is not None or not locks.AVAILABLE:
-        return _Lease.take(folder, key, lease or DEFAULT_LEASE)
-    return _Lock.take(folder / key)
-
-
-class _Lock:
-    def __init__(self, path: Path, handle: int) -> None:
-        self.path = path
-        self.handle = handle
-
-    @classmethod
-    def take(cls, path: Path) -> _Lock | None:
-        handle = locks.take(path)
-        if handle is None:
-            return None
-        files.at("claim taken")
-        return cls(path, handle)
-
-    def held(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        files.at("claim ends")
-        locks.let_go(self.path, self.handle)
-        files.at("claim released")
-
-
-class _Lease:
-    def __init__(self, path: Path, number: int, lease: float) -> None:
-        self.path = path
-        self.number = number
-        self.ended = threading.Event()
-        self.heart = threading.Thread(target=self._beat, args=(lease / 4,), daemon=True)
-        self.heart.start()
-
-    @classmethod
-    def take(cls, folder: Path, key: str, lease: float) -> _Lease | None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            latest = max(_numbers(folder, key), default=0)
-            if latest and not locks.untouched_for(folder / f"{key}.{latest}", lease):
-                return None
-            path = folder / f"{key}.{latest + 1}"
-            if not _created(path):
-                return None
-        except OSError as error:
-            raise Unwritable(f"{folder}: cannot be written ({error.strerror})") from error
-        files.at("claim taken")
-        return cls(path, latest + 1, lease)
-
-    def held(self) -> bool:
-        return self.number == max(self._numbers(), default=0)
-
-    def release(self) -> None:
-        self.ended.set()
-        self.heart.join()
-        for number in self._numbers():  # the lower ones too: nobody is to take them for theirs
-            if number <= self.number:
-                self.path.with_suffix(f".{number}").unlink(missing_ok=True)
-
-    def _numbers(self) -> list[int]:
-        return _numbers(self.path.parent, self.path.stem)
-
-    def _beat(self, pause: float) -> None:
-        while not self.ended.wait(pause):
-            _touch(self.path)
-
-
-def _numbers(folder: Path, key: str) -> list[int]:
-    suffixes = (path.suffix[1:] for path in folder.glob(f"{key}.*"))
-    return [int(suffix) for suffix in suffixes if suffix.isdecimal()]
-
-
-def _created(path: Path) -> bool:
-    """Make a file; False where somebody else was quicker."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except FileExistsError:
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            if not _locked(handle, needed=needed and AVAILABLE):
+                os.close(handle)
+                return None
+            if _is_at(handle, path):
+                _held.add(handle)
+                return handle
+            os.close(handle)  # its holder removed it between our opening and locking it
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            raise UserError(
+                f"{path}: this file system has no file locks (flock); put --results on one that "
+                "has, or use --executor ray, which needs none"
+            ) from None
+        raise UserError(f"{path}: cannot be locked ({error.strerror})") from error
+
+
+def release(path: Path, handle: int) -> None:
+    """Remove a file whose lock is held, and with it the lock."""
+    _held.discard(handle)
+    if not AVAILABLE:
+        os.close(handle)  # Windows removes no open file
+    path.unlink(missing_ok=True)
+    if AVAILABLE:
+        os.close(handle)
+
+
+def hold(handle: int) -> None:
+    """Lock a file that this process has just made, until the handle is closed."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+
+
+def remove_if_free(path: Path) -> bool:
+    """Remove a file whose lock nobody holds; without locks it stays: it may be in use."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:  # removed already
         return False
+    try:
+        free = _locked(handle)
+        if free:
+            path.unlink(missing_ok=True)
+        return free
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int, *, needed: bool = True) -> bool:
+    """Try to lock a file; False if another process holds its lock."""
+    if not AVAILABLE:
+        return not needed
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        if needed or error.errno not in _UNSUPPORTED:
+            raise
     return True
 
 
-def _touch(path: Path) -> None:
-    """Set the time by the clock of the file system; one that was taken over stays gone."""
+def _is_at(handle: int, path: Path) -> bool:
     try:
-        os.utime(path)
-    except OSError:
-        return
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _forget() -> None:
+    """Close inherited handles in a forked child: a loader process would keep its runner's locks."""
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,7 +1,7 @@
 """Files that are there whole or not at all, and that show when they are damaged.
 
 A file is written to a temporary name in the same folder, flushed to disk and renamed. While it is
-being written its lock is held, so that a later run can tell what a dead process left behind.
+being written it is locked, so that a later run can tell what a dead process left behind.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from bench.errors import UserError
-from bench.store import locks, upgrade
+from bench.store import claims, upgrade
 
 SCHEMA = 2
+TEMPORARY = ".tmp-"  # how the names of files begin that are being written
 _CHECKSUM_LINE = b'{"checksum": "%s",\n'
+_SCHEMA_LINE = b'"schema": %d,\n' % SCHEMA
 
 
 class Damaged(UserError):
@@ -32,24 +36,15 @@ class Damaged(UserError):
 
 
 class Unwritable(UserError):
-    """A file cannot be written: no room, no permission. What was there before still is."""
+    """A file cannot be written: the disk is full, or not writable. The earlier file stays."""
 
 
-def _nothing(point: str) -> None:
-    del point
-
-
-at: Callable[[str], None] = _nothing
-"""Called at every named point of a write. Tests put a function here that kills the process."""
+def at(point: str) -> None:
+    """Do nothing, at a named point of a write; tests put a function here that kills the process."""
 
 
 def write_json(path: Path, body: Mapping[str, Any]) -> None:
-    """Write JSON whose first line holds the checksum of all that follows it.
-
-    Raises:
-        ValueError: if there is a number that JSON does not have.
-        Unwritable: as ``write_whole``.
-    """
+    """Write JSON whose first line holds the checksum of all that follows it."""
     text = json.dumps({"schema": SCHEMA, **body}, indent=1, allow_nan=False, ensure_ascii=False)
     rest = text[1:].lstrip().encode() + b"\n"
     checksum = hashlib.sha256(rest).hexdigest().encode()
@@ -57,22 +52,12 @@ def write_json(path: Path, body: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what ``write_json`` wrote.
-
-    Raises:
-        Damaged: if it is anything else, or of another schema version.
-        UserError: if it cannot be read.
-    """
+    """Return what ``write_json`` wrote; raises Damaged if the file holds anything else."""
     return parse_json(read_checked(path), path)
 
 
 def read_checked(path: Path) -> bytes:
-    """Return the bytes of a file that ``write_json`` wrote, their checksum verified.
-
-    Raises:
-        Damaged: if it does not match.
-        UserError: if the file cannot be read.
-    """
+    """Return the bytes of a file that ``write_json`` wrote; Damaged if the checksum is wrong."""
     content = read_bytes(path)
     first, _, rest = content.partition(b"\n")
     if first + b"\n" != _CHECKSUM_LINE % hashlib.sha256(rest).hexdigest().encode():
@@ -83,8 +68,8 @@ def read_checked(path: Path) -> bytes:
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:
     """Return what checked bytes say; whoever can compute a checksum may still write nonsense."""
     try:
-        body: dict[str, Any] = json.loads(content)
-    except (ValueError, RecursionError):
+        body: dict[str, Any] = from_json(content)  # four times as fast as json.loads
+    except ValueError:
         raise Damaged(path, "damaged (no JSON)") from None
     del body["checksum"]
     version = body.pop("schema", None)
@@ -93,6 +78,14 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
     if version != SCHEMA:
         raise Damaged(path, f"schema version {version}, this code reads {SCHEMA} and older ones")
     return body
+
+
+def current(content: bytes, path: Path) -> bytes:
+    """Return checked bytes as JSON of this schema version, without checksum and version."""
+    rest = content.partition(b"\n")[2]
+    if rest.startswith(_SCHEMA_LINE):  # as nearly all files: what follows is parsed once
+        return b"{" + rest.removeprefix(_SCHEMA_LINE)
+    return json.dumps(parse_json(content, path)).encode()
 
 
 def read_bytes(path: Path) -> bytes:
@@ -104,11 +97,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there completely or not at all, also after a power cut.
-
-    Raises:
-        Unwritable: if it cannot be written; what was there before is still there.
-    """
+    """Write a file so that it is there completely or not at all, also after a power cut."""
     kind, middle = path.parent.name, len(content) // 2
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +110,7 @@ def write_whole(path: Path, content: bytes) -> None:
             at(f"{kind} written")
             os.fsync(file.fileno())
             at(f"{kind} flushed")
-            if not locks.AVAILABLE:
+            if not claims.AVAILABLE:
                 file.close()  # Windows renames no open file
             temporary.replace(path)
             at(f"{kind} renamed")
@@ -131,26 +120,20 @@ def write_whole(path: Path, content: bytes) -> None:
     at(f"{kind} done")
 
 
-def remove_leftovers(folder: Path, lease: float | None) -> int:
-    """Remove the temporary files of dead processes below a folder; return how many.
-
-    Args:
-        folder: with everything in it.
-        lease: None to ask for their locks; else the seconds after which an untouched file is
-            nobody's (see ``bench.store.claims``).
-    """
-    found = list(folder.rglob(f"{locks.TEMPORARY}*"))
-    return sum(locks.remove_if_free(path, lease) for path in found)
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of dead processes in a folder and in those below it."""
+    for path in folder.rglob(f"{TEMPORARY}*"):
+        claims.remove_if_free(path)
 
 
 @contextlib.contextmanager
 def _temporary(folder: Path) -> Iterator[tuple[Path, FileIO]]:
     """Yield the path and the handle of a new, locked file; that name is gone afterwards."""
     while True:
-        path = folder / f"{locks.TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
+        path = folder / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
         try:
             with path.open("xb", buffering=0) as file:
-                locks.hold(file.fileno())
+                claims.hold(file.fileno())
                 if os.fstat(file.fileno()).st_nlink:  # else taken for a leftover before the lock
                     yield path, file
                     return
@@ -159,9 +142,9 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, FileIO]]:
 
 
 def _write_all(file: FileIO, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[file.write(left) :]
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _sync_folder(folder: Path) -> None:

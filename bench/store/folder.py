@@ -12,9 +12,10 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.store import claims, files
-from bench.store.claims import Claim
 from bench.store.files import Damaged
-from bench.store.records import Record, parse
+from bench.store.plans import Plan
+from bench.store.records import Record
+from bench.store.results import validated
 
 _BLOB = re.compile(rb'"(blobs/[0-9a-f]{64}\.[a-z0-9]+)"')
 
@@ -22,28 +23,22 @@ _BLOB = re.compile(rb'"(blobs/[0-9a-f]{64}\.[a-z0-9]+)"')
 class Store:
     """The results folder of one experiment. Creating a ``Store`` touches nothing.
 
-    Args:
-        folder: of the experiment.
-        lease: seconds, to claim trials by lease; None to claim them by lock
-            (see ``bench.store.claims``).
+    It needs no locks where one process alone hands out the trials, as with Ray: the folder may
+    then lie on a file system that has none.
     """
 
-    def __init__(self, folder: Path, *, lease: float | None = None) -> None:
+    def __init__(self, folder: Path, *, needs_locks: bool = True) -> None:
         self.folder = folder
-        self.lease = lease
+        self.needs_locks = needs_locks
 
-    def read_plan(self) -> dict[str, Any] | None:
-        """Return the stored plan, or None where the folder holds none.
-
-        Raises:
-            Damaged: if it is not what was written.
-        """
+    def read_plan(self) -> Plan | None:
+        """Return the stored plan, or None where the folder holds none."""
         path = self.folder / "plan.json"
-        return files.read_json(path) if path.is_file() else None
+        return validated(Plan, files.read_checked(path), path) if path.is_file() else None
 
-    def write_plan(self, plan: Mapping[str, Any]) -> None:
+    def write_plan(self, plan: Plan) -> None:
         """Store what the experiment consists of, in place of an earlier plan."""
-        files.write_json(self.folder / "plan.json", plan)
+        files.write_json(self.folder / "plan.json", plan.model_dump(mode="json"))
 
     def keys(self) -> set[str]:
         """Return the keys of every trial that has a record."""
@@ -54,19 +49,16 @@ class Store:
         return self.record_file(key).is_file()
 
     def read(self, key: str) -> Record:
-        """Return the record of a trial.
-
-        Raises:
-            Damaged: if the file is not what was written, or of another schema version.
-            UserError: if it cannot be read.
-        """
+        """Return the record of a trial; UserError if it is damaged or cannot be read."""
         return self.read_with_blobs(key)[0]
 
     def read_with_blobs(self, key: str) -> tuple[Record, list[str]]:
         """Return a record and the names of all pictures and checkpoints that it names."""
         path = self.record_file(key)
         content = files.read_checked(path)
-        record = parse(files.parse_json(content, path), path)
+        record = validated(Record, content, path)
+        if record.key != key:
+            raise Damaged(path, f"damaged (it is the record of {record.key})")
         return record, [name.decode() for name in _BLOB.findall(content)]
 
     def records(self) -> Iterator[Record]:
@@ -79,13 +71,9 @@ class Store:
         return self.intact(keys)[0]
 
     def intact(self, keys: Iterable[str]) -> tuple[dict[str, Record], list[str]]:
-        """Return the records of some trials that can be read, and what is wrong with the others.
-
-        Returns:
-            Key → record, by key; and a line for each file that is damaged.
-        """
+        """Return the records of some trials that can be read, and a line for each other one."""
         records, problems = {}, []
-        for key in sorted({key for key in keys if self.has(key)}):
+        for key in sorted(self.keys().intersection(keys)):
             try:
                 records[key] = self.read(key)
             except UserError as error:
@@ -106,12 +94,7 @@ class Store:
         return name
 
     def blob(self, name: str) -> bytes:
-        """Return the bytes that ``put`` stored.
-
-        Raises:
-            Damaged: if they are not what was stored.
-            UserError: if they are missing.
-        """
+        """Return the bytes that ``put`` stored; UserError if they are damaged or missing."""
         path = self.folder / name
         content = files.read_bytes(path)
         if hashlib.sha256(content).hexdigest() != path.stem:
@@ -130,11 +113,7 @@ class Store:
         files.write_whole(self.partial_file(key), digest + content)
 
     def read_partial(self, key: str) -> bytes | None:
-        """Return the state that was kept of a trial; None where there is none.
-
-        Raises:
-            Damaged: if it is not what was written.
-        """
+        """Return the state that was kept of a trial; None where there is none."""
         path = self.partial_file(key)
         if not path.is_file():
             return None
@@ -149,38 +128,39 @@ class Store:
         files.at("partial dropped")
 
     @contextlib.contextmanager
-    def claim(self, key: str) -> Iterator[Claim | None]:
-        """Claim a trial for the time of a ``with`` block; None where somebody else has it."""
-        claim = claims.take(self.folder / "claims", key, self.lease)
+    def claim(self, key: str) -> Iterator[int | None]:
+        """Claim a trial for the time of a ``with`` block; None where another runner has it."""
+        path = self.folder / f"claims/{key}"
+        claim = claims.take(path, needed=self.needs_locks)
+        if claim is None:
+            yield None
+            return
+        files.at("claim taken")
         try:
             yield claim
         finally:
-            if claim is not None:
-                claim.release()
+            files.at("claim ends")
+            claims.release(path, claim)
+            files.at("claim released")
 
     def check_writable(self) -> None:
-        """Create the folder and try to write in it.
-
-        Raises:
-            UserError: if that is not possible.
-        """
+        """Create the folder and try to write in it; UserError if that is not possible."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            raise UserError(
-                f"{self.folder}: results cannot be written ({error.strerror})"
-            ) from None
+            why = f"results cannot be written ({error.strerror})"
+            raise UserError(f"{self.folder}: {why}") from None
 
     def record_file(self, key: str) -> Path:
         """Return where the record of a trial belongs."""
-        return self.folder / "trials" / f"{key}.json"
+        return self.folder / f"trials/{key}.json"
 
     def details_file(self, key: str) -> Path:
         """Return where the details of a trial belong."""
-        return self.folder / "details" / f"{key}.json"
+        return self.folder / f"details/{key}.json"
 
     def partial_file(self, key: str) -> Path:
         """Return where the state of an unfinished trial belongs."""
-        return self.folder / "partial" / key
+        return self.folder / f"partial/{key}"

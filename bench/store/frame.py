@@ -14,6 +14,7 @@ import pandas as pd
 from bench.measurements import MEASUREMENTS, Measurement
 from bench.store.folder import Store
 from bench.store.image_counts import Counts
+from bench.store.plans import Plan
 from bench.store.records import Record
 
 DONE = "done"
@@ -26,59 +27,48 @@ Row = dict[str, Any]
 class Results:
     """An experiment as it was planned, and as far as it was measured.
 
-    Attributes:
-        store: where it lies; pictures are read from here.
-        plan: what ``plan.json`` holds.
-        arms: label of every arm, in plan order → the settings that make the arm, as text.
-        records: key → record of every planned trial that has one.
-        trials: a row for each trial of the plan, in plan order: ``key``, ``arm``, ``seed``,
-            ``status`` (a record's, or ``not run``), ``reason``, then every number of its result
-            that stands alone, under its own name, and ``seconds``. Missing where the trial
-            did not finish.
-        classes: a row for each class of each finished trial: ``key``, ``arm``, ``seed``,
-            ``class`` and a column for each score that is given by class.
-        history: a row for each epoch of each trial that has one: ``key``, ``arm``, ``seed``,
-            ``status``, ``epoch``, ``train_loss`` and the scores of that epoch.
-        counts: key → confusion matrices of every image, for each finished trial that has them.
-        scores: names of the scores of a whole trial, the experiment's own first.
-        palette: class name → RGB, in the order in which the classes first occur.
-        unplanned: number of records in the store that are not part of the plan.
-        damaged: a line for each stored file that cannot be used. A trial whose record is among
-            them counts as not run.
+    The tables have the columns ``key``, ``arm`` and ``seed``, and further ones:
+
+    - ``trials``, a row for each trial of the plan, in its order: ``status`` (a record's, or ``not
+      run``), ``reason``, ``seconds`` and every single number of its result under its own name,
+      missing where the trial did not finish. Without its record a trial counts as not run.
+    - ``classes``, a row for each class of each finished trial: ``class`` and every score by class.
+    - ``history``, a row for each epoch of each trial that has one: ``status``, ``epoch``,
+      ``train_loss`` and the scores of that epoch.
     """
 
     store: Store
-    plan: Mapping[str, Any]
-    arms: Mapping[str, Mapping[str, str]]
-    records: Mapping[str, Record]
+    plan: Plan
+    arms: Mapping[str, Mapping[str, str]]  # label, in plan order → the arm's settings as text
+    records: Mapping[str, Record]  # key → record of every planned trial that has one
     trials: pd.DataFrame
     classes: pd.DataFrame
     history: pd.DataFrame
-    counts: Mapping[str, Counts]
-    scores: tuple[str, ...]
-    palette: Mapping[str, tuple[int, int, int]]
-    unplanned: int
-    damaged: tuple[str, ...] = ()
+    counts: Mapping[str, Counts]  # key → those of each finished trial that has them
+    scores: tuple[str, ...]  # of a whole trial, the experiment's own first
+    palette: Mapping[str, tuple[int, int, int]]  # class → RGB, in order of first occurrence
+    unplanned: int  # records in the store that are not part of the plan
+    damaged: tuple[str, ...] = ()  # a line for each stored file that cannot be used
 
     @property
     def metric(self) -> str:
         """Name of the score that the experiment is about."""
-        return str(self.plan["metric"])
+        return self.plan.metric
 
     @property
     def measurement(self) -> Measurement:
         """What kind of measurement its trials are."""
-        return MEASUREMENTS[str(self.plan["measure"])]
+        return MEASUREMENTS[self.plan.measure]
 
     @property
     def factors(self) -> dict[str, tuple[str, ...]]:
         """Factor → its levels as text, in the order of the plan."""
-        return {name: tuple(map(text, levels)) for name, levels in self.plan["factors"].items()}
+        return {name: tuple(map(text, levels)) for name, levels in self.plan.factors.items()}
 
     @property
     def baseline(self) -> dict[str, str]:
         """Factor → its level in the baseline; empty where none was declared."""
-        return {name: text(level) for name, level in self.plan["baseline"].items()}
+        return {name: text(level) for name, level in self.plan.baseline.items()}
 
     @property
     def grid(self) -> tuple[str, ...]:
@@ -87,8 +77,7 @@ class Results:
         return tuple(
             label
             for label, arm in self.arms.items()
-            if arm.keys() == factors.keys()
-            and all(arm[name] in levels for name, levels in factors.items())
+            if arm.keys() == factors.keys() and all(arm[name] in factors[name] for name in factors)
         )
 
     @property
@@ -106,13 +95,9 @@ class Results:
         one-at-a-time design the other factors have to be at the baseline, or the baseline's
         level would collect every arm in which another factor was changed.
         """
-        others = {name: level for name, level in self.baseline.items() if name != factor}
-        alone = self.plan["design"] == "one_at_a_time"
-        fitting = [
-            label
-            for label in self.grid
-            if not alone or all(self.arms[label][name] == others[name] for name in others)
-        ]
+        fixed = self.baseline.items() if self.plan.design == "one_at_a_time" else ()
+        others = {(name, level) for name, level in fixed if name != factor}
+        fitting = [label for label in self.grid if others <= self.arms[label].items()]
         return {
             level: tuple(label for label in fitting if self.arms[label][factor] == level)
             for level in self.factors[factor]
@@ -125,10 +110,11 @@ class Results:
 
 
 def study_history(results: Results) -> pd.DataFrame:
-    """Return the rows of the history in which the study's score was taken too."""
-    if "study_iou" not in results.history:
-        return results.history.iloc[:0]
-    return results.history.dropna(subset=["study_iou", "study_iou_absent", "mean_iou"])
+    """Return the epochs of finished trials in which the original study's score was taken too."""
+    history = results.history[results.history["status"] == DONE]
+    if "study_iou" not in history:
+        return history.iloc[:0]
+    return history.dropna(subset=["study_iou", "study_iou_absent", "mean_iou"])
 
 
 def text(value: Any) -> str:
@@ -145,9 +131,7 @@ def typed(rows: list[Row], columns: Iterable[str] = ()) -> pd.DataFrame:
         present = [value for value in values if value is not None]
         if present and all(type(value) is int for value in present):
             arrays[name] = pd.array(values, dtype="Int64")
-        elif all(
-            isinstance(value, int | float) and not isinstance(value, bool) for value in present
-        ):
+        elif all(type(value) in (int, float) for value in present):
             arrays[name] = np.array([math.nan if v is None else v for v in values], np.float64)
         else:
             arrays[name] = np.array(values, dtype=object)

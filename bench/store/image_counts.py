@@ -1,4 +1,4 @@
-"""What lies beside the records of trials, packed: that of thousands fits into memory at once."""
+"""Per-image confusion matrices of trials, packed: those of thousands fit into memory at once."""
 
 from __future__ import annotations
 
@@ -17,23 +17,14 @@ from bench.evaluation.counts import ImageCounts
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """The confusion matrices of a trial, image by image, without the cells that are 0.
+    """The confusion matrices of a trial, image by image, without the cells that are 0."""
 
-    Attributes:
-        names: of its N images.
-        classes: how many there are, C.
-        cells: (K,) int32, places in an array (N, C, C).
-        pixels: (K,) int64, what stands there.
-        soft: (2, N, C) float64, ``intersection`` and ``predicted``; None if not stored.
-        train_pixels: how many training pixels each class has; None if not stored.
-    """
-
-    names: tuple[str, ...]
-    classes: int
-    cells: NDArray[np.int32]
-    pixels: NDArray[np.int64]
-    soft: NDArray[np.float64] | None
-    train_pixels: tuple[int, ...] | None
+    names: tuple[str, ...]  # of its N images
+    classes: int  # how many there are, C
+    cells: NDArray[np.int32]  # (K,), places in an array (N, C, C)
+    pixels: NDArray[np.int64]  # (K,), what stands there
+    soft: NDArray[np.float64] | None  # (2, N, C), `intersection` and `predicted`, if stored
+    train_pixels: tuple[int, ...] | None  # how many training pixels each class has, if stored
 
     def matrices(self) -> NDArray[np.int64]:
         """Return the (N, C, C) matrices, rows = truth."""
@@ -47,26 +38,15 @@ class Counts:
         np.add.at(flat, self.cells % self.classes**2, self.pixels)
         return flat.reshape(self.classes, self.classes)
 
-    def evidence(self) -> ImageCounts:
-        """Return what scores are computed from.
-
-        Raises:
-            ValueError: if no soft sums were stored.
-        """
+    def image_counts(self) -> ImageCounts:
+        """Return what scores are computed from; ValueError if no soft sums were stored."""
         if self.soft is None:
             raise ValueError("no soft sums were stored")
-        matrices = self.matrices()
-        truth = matrices.sum(2).astype(np.float64)
-        return ImageCounts(self.names, matrices, self.soft[0], self.soft[1], truth)
+        return ImageCounts(self.names, self.matrices(), *self.soft)
 
 
 def pack(details: Mapping[str, Any], classes: int) -> Counts | None:
-    """Return the counts among a trial's details; None where it has none.
-
-    Args:
-        details: as ``Store.details`` returns them.
-        classes: how many the trial told apart.
-    """
+    """Return the counts among a trial's details; None where it has none."""
     confusion, soft = details.get("confusion"), details.get("soft")
     if confusion is None:
         return None
@@ -74,26 +54,16 @@ def pack(details: Mapping[str, Any], classes: int) -> Counts | None:
     flat = np.fromiter(chain.from_iterable(chain.from_iterable(entries)), np.int64)
     truth, predicted, pixels = flat.reshape(-1, 3).T
     image = np.repeat(np.arange(len(names)), [len(cells) for cells in entries])
+    cells = ((image * classes + truth) * classes + predicted).astype(np.int32)
+    sums = None if soft is None else np.array([soft["intersection"], soft["predicted"]], np.float64)
     trained_on = details.get("train_pixels")
-    return Counts(
-        names,
-        classes,
-        ((image * classes + truth) * classes + predicted).astype(np.int32),
-        pixels.copy(),
-        None
-        if soft is None
-        else np.array([soft["intersection"], soft["predicted"]], dtype=np.float64),
-        None if trained_on is None else tuple(trained_on),
-    )
+    train_pixels = None if trained_on is None else tuple(trained_on)
+    return Counts(names, classes, cells, pixels.copy(), sums, train_pixels)
 
 
 @contextlib.contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause the search for cyclic garbage, of which reading JSON makes none and a report little.
-
-    A file of details is tens of thousands of small lists, and every few hundred of them set the
-    search off: it takes longer than the reading.
-    """
+    """Pause the search for cyclic garbage: JSON makes none, and sets it off all the time."""
     before = gc.isenabled()
     gc.disable()
     try:

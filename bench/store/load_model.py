@@ -6,15 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 from pydantic import ValidationError
 from torch import nn
 
 from bench.errors import UserError, nearest
+from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
-from bench.store.loading import labelled
+from bench.store.plans import PlannedTrial
 from bench.store.records import Record
 from bench.training import checkpoints, models
 from bench.training.checkpoints import Weights
@@ -26,19 +26,14 @@ from unet.model import Padding, UNet, nearest_valid_sizes
 class Trained:
     """A network that is ready to predict, and what one has to know to do so.
 
-    Attributes:
-        network: in evaluation mode, float32, on the CPU.
-        in_channels: of its images.
-        smallest, step: it takes the heights and widths ``smallest + k * step``, pixels.
-        margin: by how many pixels its output is smaller than its input.
-        about: what else is known of it, by name.
+    It takes images whose heights and widths are ``smallest + k * step``, in pixels.
     """
 
-    network: nn.Module
+    network: nn.Module  # in evaluation mode, float32, on the CPU
     in_channels: int
     smallest: int
     step: int
-    margin: int
+    margin: int  # by how many pixels its output is smaller than its input
     about: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -46,11 +41,7 @@ class Trained:
 
 
 def of_file(path: Path, *, padding: Padding) -> Trained:
-    """Return the U-Net of a checkpoint file, ours or of the milesial family.
-
-    Raises:
-        UserError: if the file holds anything else.
-    """
+    """Return the U-Net of a checkpoint file, ours or of the milesial family."""
     checkpoint = checkpoints.load(path)
     model = checkpoints.build_unet(checkpoint, padding=padding, source=path)
     values = checkpoint.mask_values
@@ -64,22 +55,15 @@ def of_trial(
 ) -> Trained:
     """Return the network that a trial of an experiment trained.
 
-    Args:
-        store: of the experiment.
-        arm: label of the trial's arm; any if None, as for ``seed`` and ``key``.
-        seed: of the trial.
-        key: of the trial, or how it begins.
-
-    Raises:
-        UserError: if that is no single trial, or it is not finished, or its weights were not kept.
+    The trial is the one with this ``arm`` (its label), ``seed``, and a key that begins so.
+    UserError if that is no single trial, or it is not finished, or its weights were not kept.
     """
     record = _finished(store, _chosen(store, arm=arm, seed=seed, key=key))
     result = record.accuracy
     if result is None or result.checkpoint is None:
-        raise UserError(
-            f"{_named(record)}: its weights were not kept; set evaluate.checkpoint: true, "
-            "and run it again"
-        )
+        which = f"{record.experiment}: {record.label}, seed {record.seed}"
+        mend = "set evaluate.checkpoint: true, and run it again"
+        raise UserError(f"{which}: its weights were not kept; {mend}")
     source = store.folder / result.checkpoint
     weights: Weights = safetensors.torch.load(store.blob(result.checkpoint))
     settings = _settings(store, record)
@@ -93,38 +77,35 @@ def of_trial(
         "seed": str(record.seed),
         "trial": record.key,
     }
-    margin = models.margin(settings)
+    margin = models.architecture(settings).margin
     return Trained(network, in_channels, *_sizes(network, settings), margin, about)
 
 
-def _chosen(store: Store, *, arm: str | None, seed: int | None, key: str | None) -> dict[str, Any]:
-    """Return the one planned trial that is meant."""
-    name = store.folder.name
-    left = labelled(store.read_plan() or {"trials": []})
+def _chosen(store: Store, *, arm: str | None, seed: int | None, key: str | None) -> PlannedTrial:
+    name, plan = store.folder.name, store.read_plan()
+    trials = list(plan.labelled()) if plan else []
     for what, wanted, of in (("label", arm, "arm"), ("seed", seed, "seed")):
-        if wanted is None:
-            continue
-        known = dict.fromkeys(str(trial[what]) for trial in left)
-        left = [trial for trial in left if trial[what] == wanted]
-        if not left:
-            raise UserError(f"{name}: no {of} {wanted!r}{nearest(str(wanted), known)}")
-    if key is not None:
-        left = [trial for trial in left if trial["key"].startswith(key)]
-    if not left:
+        if wanted is not None:
+            known = dict.fromkeys(str(getattr(trial, what)) for trial in trials)
+            trials = [trial for trial in trials if getattr(trial, what) == wanted]
+            if not trials:
+                raise UserError(f"{name}: no {of} {wanted!r}{nearest(str(wanted), known)}")
+    trials = [trial for trial in trials if trial.key.startswith(key or "")]
+    if not trials:
         raise UserError(f"{name}: no such trial")
     for what, option in (("label", "--arm"), ("seed", "--seed"), ("key", "--trial")):
-        several = list(dict.fromkeys(str(trial[what]) for trial in left))
+        several = dict.fromkeys(str(getattr(trial, what)) for trial in trials)
         if len(several) > 1:
             raise UserError(f"{name}: say which trial with {option}: {', '.join(several)}")
-    return left[0]
+    return trials[0]
 
 
-def _finished(store: Store, trial: Mapping[str, Any]) -> Record:
-    label = f"{store.folder.name}: {trial['label']}, seed {trial['seed']}"
-    if not store.has(trial["key"]):
+def _finished(store: Store, trial: PlannedTrial) -> Record:
+    label = f"{store.folder.name}: {trial.label}, seed {trial.seed}"
+    if not store.has(trial.key):
         raise UserError(f"{label}: not measured yet")
-    record = store.read(trial["key"])
-    if record.measure != "accuracy":
+    record = store.read(trial.key)
+    if not MEASUREMENTS[record.measure].trains:
         raise UserError(f"{label}: measures {record.measure}, and trains nothing that is kept")
     if record.status != "done":
         raise UserError(f"{label}: {record.status}: {record.reason}")
@@ -158,8 +139,9 @@ def _sizes(network: nn.Module, settings: ModelSettings) -> tuple[int, int]:
     """Return the smallest side that a network takes, and the step to the next one."""
     if isinstance(network, UNet):
         return _unet_sizes(network)
-    step, smallest = models.size_multiple(settings), models.nearest_sizes(settings, 1)[1]
-    return smallest if models.margin(settings) else -(-smallest // step) * step, step
+    architecture = models.architecture(settings)
+    step, smallest = architecture.size_multiple, architecture.nearest_sizes(1)[1]
+    return smallest if architecture.margin else -(-smallest // step) * step, step
 
 
 def _unet_sizes(model: UNet) -> tuple[int, int]:
@@ -168,7 +150,3 @@ def _unet_sizes(model: UNet) -> tuple[int, int]:
     if model.padding == "same":
         return lowest, 1
     return nearest_valid_sizes(1, model.depth)[1], lowest
-
-
-def _named(record: Record) -> str:
-    return f"{record.experiment}: {record.label}, seed {record.seed}"

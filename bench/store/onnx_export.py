@@ -31,24 +31,16 @@ _EXPORTED, *_CHECKED = (2, 1, 2), (1, 0, 3), (3, 2, 1)
 
 @dataclass(frozen=True)
 class Exported:
-    """An ONNX file, and how far onnxruntime was from torch on random images.
-
-    ``difference`` is the largest between two logits, ``spread`` the least distance from the
-    smallest to the largest logit of a batch; ``checked`` lists the (N, C, H, W) of the batches.
-    """
+    """An ONNX file, and how far onnxruntime was from torch on random images."""
 
     content: bytes
-    difference: float
-    spread: float
-    checked: tuple[tuple[int, ...], ...]
+    difference: float  # the largest between two logits
+    spread: float  # the least distance from the smallest to the largest logit of a batch
+    checked: tuple[tuple[int, ...], ...]  # (N, C, H, W) of the batches
 
 
 def check_installed() -> None:
-    """Say which library is missing, before anything is done.
-
-    Raises:
-        UserError: if one is.
-    """
+    """Raise a UserError if a library is missing, before anything is done."""
     for name in ("onnx", "onnxscript", "onnxruntime"):
         if importlib.util.find_spec(name) is None:
             raise UserError(f"export: {name} is missing; pip install 'unet-bench[export]'")
@@ -57,12 +49,8 @@ def check_installed() -> None:
 def to_onnx(trained: Trained, *, seed: int = 0) -> Exported:
     """Export a network, and compare what onnxruntime makes of it with what torch does.
 
-    Args:
-        trained: the network, its sizes, and what is written into the file's metadata.
-        seed: of the random images, uniform in [-1, 1].
-
-    Raises:
-        UserError: if it cannot be exported, or logits differ by more than TOLERANCE.
+    ``seed`` is of the random images, uniform in [-1, 1]. UserError if it cannot be exported, or
+    logits differ by more than TOLERANCE.
     """
     check_installed()
     import onnx
@@ -78,8 +66,7 @@ def to_onnx(trained: Trained, *, seed: int = 0) -> Exported:
 
 def _graph(trained: Trained) -> Any:
     """Return the network as an `onnx.ModelProto`."""
-    count, rows, columns = _EXPORTED
-    images = torch.zeros(_shape(trained, count, rows, columns))
+    images = torch.zeros(_shape(trained, *_EXPORTED))
     sides = {2: _side("height", trained), 3: _side("width", trained)}
     try:
         with warnings.catch_warnings():
@@ -115,7 +102,7 @@ def _described(model: Any, trained: Trained) -> Any:
 
     graph = model.graph
     named = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
-    for part in (graph, *itertools.chain(*named)):
+    for part in itertools.chain([graph], *named):
         del part.metadata_props[:]  # the exporter's notes, with paths of this machine in them
     height, width = graph.output[0].type.tensor_type.shape.dim[2:]
     height.dim_param, width.dim_param = f"{OUTPUT}_height", f"{OUTPUT}_width"
@@ -126,9 +113,9 @@ def _described(model: Any, trained: Trained) -> Any:
 
 
 def _checked(content: bytes, trained: Trained, rng: np.random.Generator) -> Exported:
+    """Compare logits, and return the file with the largest difference."""
     shapes = tuple(_shape(trained, *sizes) for sizes in _CHECKED)
-    session = _session(content)
-    difference, spread = 0.0, math.inf
+    session, difference, spread = _session(content), 0.0, math.inf
     for shape in shapes:
         images = rng.uniform(-1, 1, shape).astype(np.float32)
         with torch.inference_mode():
@@ -147,7 +134,6 @@ def _checked(content: bytes, trained: Trained, rng: np.random.Generator) -> Expo
 
 
 def _session(content: bytes) -> Any:
-    """Return what runs an ONNX file on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -156,12 +142,10 @@ def _session(content: bytes) -> Any:
 
 
 def _run(session: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the logits that onnxruntime computes."""
     try:
-        logits: NDArray[np.float32] = session.run([OUTPUT], {INPUT: images})[0]
+        return np.asarray(session.run([OUTPUT], {INPUT: images})[0])
     except Exception as error:  # its exceptions have no base of their own
         raise UserError(f"export: onnxruntime does not run it ({_first(error)})") from error
-    return logits
 
 
 def _shape(trained: Trained, count: int, rows: int, columns: int) -> tuple[int, int, int, int]:

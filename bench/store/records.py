@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from bench import metrics
 from bench.measurements import MEASUREMENTS
-from bench.store.files import SCHEMA, Damaged
+from bench.store.files import SCHEMA
 from bench.store.results import AccuracyResult, AnyResult, Stored, ThroughputResult
 
 ATTEMPTS = 3  # at a trial that fails or is killed, in all runs together
@@ -76,30 +75,8 @@ def is_final(record: Record) -> bool:
 
 
 def pending(held: Mapping[str, Record], keys: Iterable[str]) -> list[str]:
-    """Return which of some trials are still to be measured, in their order.
-
-    Args:
-        held: the records that there are, by key.
-        keys: of the trials.
-    """
+    """Return which of some trials are still to be measured, in their order."""
     return [key for key in keys if key not in held or not is_final(held[key])]
-
-
-def parse(body: Mapping[str, Any], path: Path) -> Record:
-    """Build a record of JSON whose checksum is right, which need not make it one.
-
-    Raises:
-        Damaged: if it is no record, or that of another trial than the file's name says.
-    """
-    try:
-        record = Record.model_validate(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Damaged(path, f"damaged ({where}: {first['msg']})") from None
-    if record.key != path.stem:
-        raise Damaged(path, f"damaged (it is the record of {record.key})")
-    return record
 
 
 def schema() -> str:

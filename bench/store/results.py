@@ -7,10 +7,15 @@ A change of a key here is a change of what is stored: `bench.store.files.SCHEMA`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench.store import files
+from bench.store.files import Damaged
+
+S = TypeVar("S", bound="Stored")
 Scores = Mapping[str, float | int | list[float | None] | None]
 
 
@@ -25,6 +30,17 @@ class Stored(BaseModel):
         serialize_by_alias=True,
         validate_by_name=True,
     )
+
+
+def validated(kind: type[S], content: bytes, path: Path) -> S:
+    """Build what was stored from bytes whose checksum is right, which need not make it valid."""
+    try:
+        return kind.model_validate_json(files.current(content, path), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        why = f"{where}: {first['msg']}".removeprefix(": ")
+        raise Damaged(path, f"damaged ({why})") from None
 
 
 class Example(Stored):
@@ -59,7 +75,7 @@ class AccuracyResult(Stored):
     watched_split: str | None = Field(None, description="scored during training, never test")
     chosen_epoch: int = Field(description="whose weights were evaluated")
     metrics: Scores = Field(description="of the split; None where undefined; lists are by class")
-    counts: Mapping[str, float] = Field(description="images, parameters, steps, FLOPs")
+    counts: Mapping[str, int | float] = Field(description="images, parameters, steps, FLOPs")
     training_seconds: float | None = Field(
         None, description="of all epochs, also those before an interruption"
     )
@@ -123,7 +139,7 @@ class ThroughputResult(Stored):
     validity: Validity
     states: Mapping[str, Any] = Field(description="of the machine: first, before, during, after")
     metrics: Scores
-    counts: Mapping[str, float | None]
+    counts: Mapping[str, int | float | None]
 
 
 Result = AccuracyResult | ThroughputResult

@@ -1,8 +1,8 @@
-"""The state of a training that is not finished: kept at the end of epochs, brought back whole.
+"""Save and restore the state of an unfinished training, so that an interrupted one can resume.
 
-What a training is at the end of an epoch: weights, optimiser, schedule, loss scaler, every random
-generator, the rows of its history, and the best weights so far. Crops need no state: they are
-drawn from (seed, epoch, index). On a CPU an interrupted training ends at the same bits.
+Saved at the end of an epoch are weights, optimiser, schedule, loss scaler, every random generator,
+the history, and the best weights so far. Crops need no state: they are drawn from (seed, epoch,
+index). On a CPU a resumed training ends with the same bits.
 """
 
 from __future__ import annotations
@@ -10,85 +10,59 @@ from __future__ import annotations
 import io
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from bench.errors import UserError
+from bench.training.step import Step
 
-EVERY = 60.0  # seconds from one time that the state is kept to the next
+EVERY = 60.0  # seconds between two saved states
 
 Best = tuple[float, int, dict[str, torch.Tensor]]  # score, epoch, weights
 
 
-class Stateful(Protocol):
-    """What changes with every step beside the model: ``bench.training.step.Step``."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        ...
-
-
 class Interrupted(Exception):
-    """The training was asked to stop; its state is kept."""
+    """The training was asked to stop; its state is saved."""
 
 
 @dataclass
 class State:
-    """How far a training has come, beside what the model and its step hold."""
+    """Progress of a training, beside the state of the model and its step."""
 
     history: list[dict[str, Any]]
     best: Best | None = None
-    seconds: float = 0.0  # that all epochs so far have taken, with their evaluations
+    seconds: float = 0.0  # of all epochs so far, with their evaluations
 
 
+@dataclass
 class Checkpointer:
-    """Keeps the state of one training somewhere, and says when it is to stop.
+    """Saves the state of one training, and stops the training when asked to."""
 
-    Args:
-        read: returns what was kept last; None if there is nothing.
-        write: keeps bytes in the place of earlier ones; None to keep nothing.
-        stop: is asked at the end of every epoch.
-        every: seconds from one time to the next; asked to stop, the state is always kept.
-    """
+    read: Callable[[], bytes | None] = lambda: None  # the bytes saved last; None if there are none
+    write: Callable[[bytes], None] | None = None  # in place of earlier bytes; None saves nothing
+    _: KW_ONLY
+    stop: Callable[[], bool] = lambda: False  # tells at the end of every epoch whether to stop
+    every: float = EVERY  # seconds between saved states; before a stop, the state is always saved
+    last: float = field(default_factory=time.monotonic)  # when it was last read or saved, seconds
 
-    def __init__(
-        self,
-        read: Callable[[], bytes | None] = lambda: None,
-        write: Callable[[bytes], None] | None = None,
-        *,
-        stop: Callable[[], bool] = lambda: False,
-        every: float = EVERY,
-    ) -> None:
-        self.read = read
-        self.write = write
-        self.stop = stop
-        self.every = every
-        self.last = time.monotonic()
+    def restore(self, model: nn.Module, step: Step) -> State:
+        """Restore model and step, if a state was saved, and return the progress so far.
 
-    def restore(self, model: nn.Module, step: Stateful) -> State:
-        """Bring model and step to where they were, if anything was kept; return how far that is.
-
-        Raises:
-            UserError: if what was kept is of another training.
+        UserError if the saved state is of another training.
         """
         content = self.read()
         self.last = time.monotonic()
         return State([]) if content is None else _restored(content, model, step)
 
-    def keep(self, state: State, model: nn.Module, step: Stateful) -> None:
-        """Keep the state at the end of an epoch, if it is time.
+    def save(self, state: State, model: nn.Module, step: Step) -> None:
+        """Save the state at the end of an epoch, if ``every`` seconds have passed.
 
-        Raises:
-            Interrupted: if the training was asked to stop.
+        Raises ``Interrupted`` if the training was asked to stop.
         """
         stop = self.stop()
         if self.write is not None and (stop or time.monotonic() - self.last >= self.every):
@@ -98,35 +72,22 @@ class Checkpointer:
             raise Interrupted(f"stopped after epoch {len(state.history)}")
 
 
-def _content(state: State, model: nn.Module, step: Stateful) -> bytes:
-    score, epoch, weights = state.best or (None, None, None)
+def _content(state: State, model: nn.Module, step: Step) -> bytes:
     buffer = io.BytesIO()
-    torch.save(
-        {
-            "history": state.history,
-            "best": {"score": score, "epoch": epoch, "weights": weights},
-            "seconds": state.seconds,
-            "model": model.state_dict(),
-            "step": step.state_dict(),
-            "random": _random_states(),
-        },
-        buffer,
-    )
+    parts = {"model": model.state_dict(), "step": step.state_dict(), "random": _random_states()}
+    torch.save({"progress": vars(state), **parts}, buffer)
     return buffer.getvalue()
 
 
-def _restored(content: bytes, model: nn.Module, step: Stateful) -> State:
+def _restored(content: bytes, model: nn.Module, step: Step) -> State:
     try:
-        kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        model.load_state_dict(kept["model"])
-        step.load_state_dict(kept["step"])
-        best = kept["best"]
-        state = State(kept["history"], None, kept["seconds"])
-        if best["weights"] is not None:
-            state.best = best["score"], best["epoch"], best["weights"]
-        _set_random_states(kept["random"])
-    except Exception as error:  # whatever torch finds that does not fit
-        raise UserError(f"the state that was kept does not fit ({error})") from error
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        model.load_state_dict(saved["model"])
+        step.load_state_dict(saved["step"])
+        state = State(**saved["progress"])
+        _set_random_states(saved["random"])
+    except Exception as error:  # torch raises many kinds for what does not fit
+        raise UserError(f"the saved state does not fit this training ({error})") from error
     return state
 
 
@@ -146,5 +107,5 @@ def _set_random_states(states: dict[str, Any]) -> None:
     name, numbers, *rest = states["numpy"]
     np.random.set_state((name, np.array(numbers, dtype=np.uint32), *rest))
     torch.set_rng_state(states["torch"])
-    if len(states["cuda"]) == torch.cuda.device_count():  # else it goes on elsewhere
+    if len(states["cuda"]) == torch.cuda.device_count():  # else it resumes on another machine
         torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,8 +1,7 @@
-"""Weights from files that anybody may have made: tensors are read, nothing is executed.
+"""Read and write files of weights; reading one never executes code from it.
 
-Pickles can hold programs. Of PyTorch's files only tensors and plain containers are taken, by its
-restricted unpickler; safetensors, which cannot hold anything else, are preferred and are what
-``evaluate.checkpoint`` stores.
+Pickles can contain programs. Of PyTorch's files only tensors and plain containers are read, by its
+restricted unpickler. ``evaluate.checkpoint`` stores safetensors, which can contain nothing else.
 """
 
 from __future__ import annotations
@@ -28,18 +27,16 @@ from unet.model import Padding, UNet
 Weights = dict[str, torch.Tensor]
 
 _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
-_MASK_VALUES = "mask_values"  # the name that the milesial family gives it
-_ROOM = 1 << 20  # bytes that an honest archive may hold beyond its own size
+_MASK_VALUES = "mask_values"  # as the milesial family calls it
+_SLACK = 1 << 20  # bytes by which an uncompressed archive's contents may exceed its size
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds.
+    """The tensors of a checkpoint file by name, on the CPU.
 
-    Attributes:
-        weights: the tensors by name, on the CPU.
-        mask_values: what stands for each class in masks, a grey value or a colour, as files of the
-            milesial family say it; None where nothing is said.
+    ``mask_values`` are the grey value or colour of each class in masks, which files of the
+    milesial family contain; None in other files.
     """
 
     weights: Weights
@@ -47,49 +44,35 @@ class Checkpoint:
 
 
 def load(path: Path) -> Checkpoint:
-    """Return what a checkpoint holds.
+    """Read a safetensors file, or a state dict that ``torch.save`` wrote.
 
-    Args:
-        path: of a safetensors file, or of a state dict that ``torch.save`` wrote, alone or under
-            ``state_dict``, ``model_state_dict`` or ``model``. What else is beside tensors is left
-            out. The kind is told by the content, not by the name.
-
-    Raises:
-        UserError: if the file is missing or damaged, or holds no weights, or more than weights.
+    The latter may be under ``state_dict``, ``model_state_dict`` or ``model``. The content tells the
+    format, not the name. UserError if the file is missing or damaged, contains no weights, or could
+    execute code.
     """
     try:
         with path.open("rb") as file:
             start = file.read(9)
-        # Eight bytes of length, then JSON: no pickle begins like that.
-        found = _safetensors(path) if start[8:] == b"{" else _unpickled(path)
+        # Safetensors start with eight bytes of length, then JSON; no pickle does.
+        holder = _safetensors(path) if start[8:] == b"{" else _holder(_unpickled(path))
     except UserError:
         raise
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # damaged bytes make a decoder stumble in any way it likes
-        raise UserError(f"{path}: no checkpoint that can be trusted ({_first(error)})") from error
-    holder = _holder(found)
-    weights = {
-        name: value
-        for name, value in holder.items()
-        if isinstance(name, str) and isinstance(value, torch.Tensor)
-    }
+    except Exception as error:  # decoders raise many kinds for damaged bytes
+        # Only its first sentence, since torch goes on with advice to trust the file.
+        text = " ".join(str(error).split()) or type(error).__name__
+        why = text.partition(". ")[0][:200]
+        raise UserError(f"{path}: no checkpoint that can be trusted ({why})") from error
+    named = {name: value for name, value in holder.items() if isinstance(name, str)}
+    weights = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
     if not weights:
-        raise UserError(f"{path}: holds no weights by name")
+        raise UserError(f"{path}: contains no weights by name")
     return Checkpoint(weights, _mask_values(holder.get(_MASK_VALUES)))
 
 
-def read(path: Path) -> Weights:
-    """Return the tensors of a checkpoint by name, on the CPU; see `load`."""
-    return load(path).weights
-
-
 def build_unet(checkpoint: Checkpoint, *, padding: Padding, source: object) -> UNet:
-    """Build the U-Net that weights are of; see `from_state_dict`.
-
-    Raises:
-        UserError: naming ``source`` and the first tensor that is not as it has to be.
-    """
+    """Build the U-Net of the weights; a UserError names ``source`` and what does not fit."""
     try:
         return from_state_dict(checkpoint.weights, padding=padding)
     except ValueError as error:
@@ -97,13 +80,10 @@ def build_unet(checkpoint: Checkpoint, *, padding: Padding, source: object) -> U
 
 
 def encode(checkpoint: Checkpoint, path: Path) -> bytes:
-    """Return the bytes of a checkpoint in the format that the name of a file asks for.
+    """Return the bytes of a checkpoint in the format that the suffix of ``path`` names.
 
-    ``.safetensors`` is the safe one; ``.pt`` and ``.pth`` are a state dict that ``torch.load``
-    takes with ``weights_only=True``, with ``mask_values`` in it if there are any.
-
-    Raises:
-        UserError: if the name asks for none of them.
+    ``.safetensors``, or ``.pt`` and ``.pth``: a state dict that ``torch.load`` reads with
+    ``weights_only=True``, with ``mask_values`` in it if there are any. Others are a UserError.
     """
     weights = {name: value.contiguous() for name, value in checkpoint.weights.items()}
     values = checkpoint.mask_values
@@ -111,7 +91,7 @@ def encode(checkpoint: Checkpoint, path: Path) -> bytes:
         metadata = {} if values is None else {_MASK_VALUES: json.dumps(values)}
         return bytes(safetensors.torch.save(weights, metadata or None))
     if path.suffix not in (".pt", ".pth"):
-        raise UserError(f"{path}: its name has to end in .safetensors, .pth or .pt")
+        raise UserError(f"{path}: its name must end in .safetensors, .pth or .pt")
     file = io.BytesIO()
     torch.save(weights if values is None else {**weights, _MASK_VALUES: values}, file)
     return file.getvalue()
@@ -120,9 +100,8 @@ def encode(checkpoint: Checkpoint, path: Path) -> bytes:
 def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], *, source: object) -> None:
     """Put weights into a model of the same names and shapes.
 
-    Raises:
-        UserError: naming ``source`` and the first tensor that is missing, unknown or of another
-            shape; the model is then as it was.
+    Else a UserError names ``source`` and the first tensor that is missing, unknown or of another
+    shape; the model is then unchanged.
     """
     own = model.state_dict()
     for name in own:
@@ -141,22 +120,22 @@ def _unpickled(path: Path) -> Any:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > path.stat().st_size + _ROOM:
-            raise UserError(f"{path}: refused, it is compressed, which no checkpoint is")
+        if size > path.stat().st_size + _SLACK:
+            raise UserError(f"{path}: refused, because it is compressed, which no checkpoint is")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about what old files looked like
+        warnings.simplefilter("ignore")  # about the format of old files
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _safetensors(path: Path) -> dict[str, Any]:
-    """Return the tensors of a file, and the mask values that `encode` put beside them."""
+    """Return the tensors of a file, and the mask values that `encode` stores as metadata."""
     with safetensors.safe_open(path, framework="pt") as file:
         values = (file.metadata() or {}).get(_MASK_VALUES, "null")
     return {**safetensors.torch.load_file(path), _MASK_VALUES: json.loads(values)}
 
 
 def _holder(found: Any) -> Mapping[Any, Any]:
-    """Return a mapping, or the first known mapping in it; else nothing."""
+    """Return the mapping that contains the weights, which may be nested; else an empty one."""
     if not isinstance(found, Mapping):
         return {}
     for name in _NESTED:
@@ -173,9 +152,3 @@ def _mask_values(found: Any) -> list[Any] | None:
     flat = [value for row in rows if isinstance(row, list) for value in row]
     numbers = all(isinstance(value, int | float) for value in flat)
     return found if numbers and all(isinstance(row, list) for row in rows) else None
-
-
-def _first(error: Exception) -> str:
-    """Return the first sentence of an error; torch's go on with advice to trust the file."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.partition(". ")[0][:200]

@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps, evaluated and kept as the trial asks."""
+"""The training loop: epochs of steps, evaluations, and the choice of the final weights."""
 
 from __future__ import annotations
 
@@ -14,26 +14,23 @@ from torch import nn
 
 from bench.data.batches import Batches
 from bench.training.checkpointing import Checkpointer
-from bench.training.step import Step, TrainSettings, copied
+from bench.training.step import Step, TrainSettings, to_device
 
 Evaluate = Callable[[nn.Module], Mapping[str, float | int | None]]
 EpochRow = dict[str, Any]
 
 
 class Diverged(Exception):
-    """The loss is no number any more. The message says in which epoch."""
+    """The training loss is infinite or NaN. The message names the epoch."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves: a row an epoch, and the epoch whose weights the model holds.
-
-    ``seconds`` is what all epochs took, with their evaluations, also those before an interruption.
-    """
+    """A finished training: a row for each epoch, and the epoch whose weights the model has."""
 
     history: list[EpochRow]
     epoch: int
-    seconds: float
+    seconds: float  # of all epochs with their evaluations, also before an interruption
 
 
 def train(
@@ -48,23 +45,15 @@ def train(
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
     checkpointer: Checkpointer | None = None,
 ) -> Trained:
-    """Train a model in place.
+    """Train a model, (N, C, H, W) in [-1, 1] → logits, in place on its ``device``.
 
-    Args:
-        model: maps (N, C, H, W) in [-1, 1] to logits; it is on ``device``.
-        batches: crops for every epoch.
-        settings: loss, optimiser, schedule, precision.
-        device: where to compute.
-        evaluate: scores the model; called every ``evaluate_every`` epochs and after the last.
-        evaluate_every: epochs from one evaluation to the next.
-        keep: leave the weights of the last epoch in the model, or those of the evaluated
-            epoch with the largest ``mean_iou`` (the first of equals).
-        on_epoch: called with each row of the history when it is made.
-        checkpointer: brings back an interrupted training, and keeps the state of this one.
+    It is evaluated every ``evaluate_every`` epochs and after the last. ``keep`` says which weights
+    it has afterwards: those of the last epoch, or of the evaluated epoch with the largest
+    ``mean_iou`` (the first of equals). ``on_epoch`` is called with each row of the history.
 
     Raises:
-        Diverged: if the loss of an epoch is not finite.
-        Interrupted: if the checkpointer says so, at the end of an epoch.
+        Diverged: if the mean loss of an epoch is not finite.
+        Interrupted: if the checkpointer is asked to stop, at the end of an epoch.
     """
     checkpointer = checkpointer or Checkpointer()
     step = Step(model, settings, device=device, steps_per_epoch=len(batches))
@@ -74,30 +63,39 @@ def train(
 
     for epoch in range(len(state.history) + 1, settings.epochs + 1):
         started = time.perf_counter()
-        rate = step.rate
-        total = torch.zeros((), device=device)  # summed on the device: no wait in every step
-        model.train()
-        for batch in batches.epoch(epoch):
-            total += step(*copied(batch, device))
-
-        mean_loss = float(total) / len(batches)
-        if not math.isfinite(mean_loss):
-            raise Diverged(f"the training loss is {mean_loss} in epoch {epoch}")
-        row: EpochRow = {"epoch": epoch, "train_loss": mean_loss, "learning_rate": rate}
-        row["seconds"] = time.perf_counter() - started
+        row = _epoch(step, batches, epoch, device)
         if epoch % evaluate_every == 0 or epoch == settings.epochs:
             row["metrics"] = scores = dict(evaluate(model))
-            value = scores.get("mean_iou")
-            best = state.best
-            if keep == "best" and value is not None and (best is None or value > best[0]):
-                state.best = value, epoch, copy.deepcopy(model.state_dict())
+            score, best = scores.get("mean_iou"), state.best
+            if keep == "best" and score is not None and (best is None or score > best[0]):
+                state.best = score, epoch, copy.deepcopy(model.state_dict())
         state.history.append(row)
         state.seconds += time.perf_counter() - started
         on_epoch(row)
         if epoch < settings.epochs:
-            checkpointer.keep(state, model, step)
+            checkpointer.save(state, model, step)
 
     if state.best is None:
         return Trained(state.history, settings.epochs, state.seconds)
     model.load_state_dict(state.best[2])
     return Trained(state.history, state.best[1], state.seconds)
+
+
+def _epoch(step: Step, batches: Batches, epoch: int, device: torch.device) -> EpochRow:
+    """Train for one epoch; return its row of the history."""
+    started, learning_rate = time.perf_counter(), step.learning_rate
+    step.model.train()
+    total = torch.zeros((), device=device)  # summed on the device, so that no step waits for it
+    for batch in batches.epoch(epoch):
+        total += step(*to_device(batch, device))
+
+    mean_loss = float(total) / len(batches)
+    if not math.isfinite(mean_loss):
+        raise Diverged(f"the training loss is {mean_loss} in epoch {epoch}")
+    seconds = time.perf_counter() - started
+    return {
+        "epoch": epoch,
+        "train_loss": mean_loss,
+        "learning_rate": learning_rate,
+        "seconds": seconds,
+    }

@@ -1,8 +1,7 @@
-"""Names of losses, and what builds them: the library's, and some of another package."""
+"""Losses by name: those of `unet.losses`, and some of segmentation_models_pytorch."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -10,35 +9,30 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from bench.errors import UserError, nearest
+from bench.data.dataset import IGNORE_INDEX
+from bench.errors import nearest
 from unet import losses, overlap
 
 
 class SmpLoss(nn.Module):
     """A loss of segmentation_models_pytorch under the contract of `unet.losses`.
 
-    Each of theirs treats ``ignore_index`` in its own way: where all pixels are ignored one is
-    NaN and one an empty tensor. Here their loss sees the pixels that count and no others, as
-    one column of an image; none of those named below looks at images apart. It computes in
-    float32, whatever the logits are.
-
-    Args:
-        loss: takes logits (1, C, P, 1) and int64 labels (1, P, 1).
-        ignore_index: the label of pixels that do not count.
+    Their losses treat ``ignore_index`` differently: where all pixels are ignored, one returns NaN
+    and another an empty tensor. Here the loss is given only the pixels that count, as one column of
+    an image, logits (1, C, P, 1) and labels (1, P, 1); none of the losses below distinguishes
+    images. It computes in float32, whatever the type of the logits.
     """
 
-    def __init__(self, loss: nn.Module, *, ignore_index: int = 255) -> None:
+    def __init__(self, loss: nn.Module) -> None:
         super().__init__()
         self.loss = loss
-        self.ignore_index = ignore_index
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits (N, C, H, W) against int64 labels (N, H, W).
 
-        Raises:
-            ValueError: if shapes or types do not fit, or a label is out of range.
+        ValueError if shapes or types do not fit, or a label is out of range.
         """
-        pixels = overlap.check(logits, target, self.ignore_index)
+        pixels = overlap.check(logits, target, IGNORE_INDEX)
         counted = ~pixels.ignored
         chosen = pixels.logits.float().movedim(1, -1)[counted]  # (P, C)
         if len(chosen) == 0:
@@ -49,83 +43,60 @@ class SmpLoss(nn.Module):
         return value
 
 
-def smp_jaccard(smooth: float = 0.0, *, ignore_index: int = 255) -> nn.Module:
-    """Build ``JaccardLoss``: soft IoU over the batch, absent classes count as solved."""
-    import segmentation_models_pytorch as smp  # seconds to import; only these need it
+def _smp(name: str, **options: float | None) -> nn.Module:
+    import segmentation_models_pytorch as smp  # seconds to import, for these losses only
 
-    return SmpLoss(smp.losses.JaccardLoss("multiclass", smooth=smooth), ignore_index=ignore_index)
-
-
-def smp_lovasz(*, ignore_index: int = 255) -> nn.Module:
-    """Build ``LovaszLoss``: Lovász-softmax over the batch's pixels and present classes."""
-    import segmentation_models_pytorch as smp
-
-    return SmpLoss(smp.losses.LovaszLoss("multiclass"), ignore_index=ignore_index)
+    return SmpLoss(getattr(smp.losses, name)("multiclass", **options))
 
 
-def smp_focal(
-    gamma: float = 2.0, alpha: float | None = None, *, ignore_index: int = 255
-) -> nn.Module:
-    """Build ``FocalLoss``: each class on its own against all others, by a sigmoid."""
-    import segmentation_models_pytorch as smp
+def smp_jaccard(smooth: float = 0.0) -> nn.Module:
+    """Build soft IoU over the batch; absent classes count as perfect."""
+    return _smp("JaccardLoss", smooth=smooth)
 
-    loss = smp.losses.FocalLoss("multiclass", gamma=gamma, alpha=alpha)
-    return SmpLoss(loss, ignore_index=ignore_index)
+
+def smp_lovasz() -> nn.Module:
+    """Build Lovász-softmax over the batch's pixels and present classes."""
+    return _smp("LovaszLoss")
+
+
+def smp_focal(gamma: float = 2.0, alpha: float | None = None) -> nn.Module:
+    """Build the focal loss: each class against all others, by a sigmoid."""
+    return _smp("FocalLoss", gamma=gamma, alpha=alpha)
 
 
 def smp_tversky(
-    alpha: float = 0.5,
-    beta: float = 0.5,
-    gamma: float = 1.0,
-    smooth: float = 0.0,
-    *,
-    ignore_index: int = 255,
+    alpha: float = 0.5, beta: float = 0.5, gamma: float = 1.0, smooth: float = 0.0
 ) -> nn.Module:
-    """Build ``TverskyLoss``: ``alpha`` weighs what is invented, ``beta`` what is missed."""
-    import segmentation_models_pytorch as smp
-
-    loss = smp.losses.TverskyLoss("multiclass", alpha=alpha, beta=beta, gamma=gamma, smooth=smooth)
-    return SmpLoss(loss, ignore_index=ignore_index)
+    """Build the Tversky loss: ``alpha`` weighs false positives, ``beta`` false negatives."""
+    return _smp("TverskyLoss", alpha=alpha, beta=beta, gamma=gamma, smooth=smooth)
 
 
 def build(name: str, options: Mapping[str, float]) -> nn.Module:
-    """Build a loss that maps logits (N, C, H, W) and int64 labels (N, H, W) to a scalar.
-
-    Raises:
-        UserError: as `check` does.
-    """
-    check(name, options)
+    """Build a loss that maps logits (N, C, H, W) and int64 labels (N, H, W) to a scalar."""
     return LOSSES[name](**options)
 
 
 def check(name: str, options: Mapping[str, float]) -> None:
-    """Look at a name and its options; nothing of segmentation_models_pytorch is imported.
+    """Raise ValueError if a known loss takes no such option or value.
 
-    Raises:
-        UserError: if there is no such loss, or it takes no such option or value.
+    Nothing of segmentation_models_pytorch is imported.
     """
-    check_name(name)
-    takes = _options(name)
+    takes = [o for o in inspect.signature(LOSSES[name]).parameters if o != "ignore_index"]
     for option in options:
         if option not in takes:
             hint = nearest(option, takes) if takes else "; it takes none"
-            raise UserError(f"loss {name!r} takes no option {option!r}{hint}")
+            raise ValueError(f"loss {name!r} takes no option {option!r}{hint}")
     if name in losses.LOSSES:
         try:
             LOSSES[name](**options)
         except ValueError as error:
-            raise UserError(f"loss {name!r}: {error}") from error
+            raise ValueError(f"loss {name!r}: {error}") from error
         return
     for option, value in options.items():
         least, most = SMP_RANGES.get((name, option)) or SMP_RANGES["", option]
         if not least <= value <= most or math.isinf(value):
-            upto = "" if math.isinf(most) else f" and at most {most:g}"
-            raise UserError(f"loss {name!r}: {option} is at least {least:g}{upto}, not {value:g}")
-
-
-@functools.cache
-def _options(name: str) -> tuple[str, ...]:
-    return tuple(o for o in inspect.signature(LOSSES[name]).parameters if o != "ignore_index")
+            limits = f"at least {least:g}" + ("" if math.isinf(most) else f" and at most {most:g}")
+            raise ValueError(f"loss {name!r}: {option} must be {limits}, not {value:g}")
 
 
 def takes_weights(name: str) -> bool:
@@ -133,21 +104,11 @@ def takes_weights(name: str) -> bool:
     return LOSSES[name] is losses.PixelWeightedCrossEntropyLoss
 
 
-def check_name(name: str) -> None:
-    """Look at a name.
-
-    Raises:
-        UserError: if there is no such loss.
-    """
-    if name not in LOSSES:
-        raise UserError(f"unknown loss {name!r}{nearest(name, LOSSES)}")
-
-
-SMP_RANGES = {  # of one loss's option, or of one that several share
+SMP_RANGES = {  # (loss, option); an empty name stands for all other losses
     ("smp:focal", "alpha"): (0.0, 1.0),
     ("", "alpha"): (0.0, math.inf),
     ("", "beta"): (0.0, math.inf),
-    ("", "gamma"): (1.0, math.inf),  # below 1 the gradient of what is solved is infinite
+    ("", "gamma"): (1.0, math.inf),  # below 1 the gradient at a perfect prediction is infinite
     ("", "smooth"): (0.0, math.inf),
 }
 

@@ -1,9 +1,10 @@
-"""Names of networks, and what builds them."""
+"""Network architectures: how each is built, and which image sizes it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -11,13 +12,12 @@ from torch import Tensor, nn
 
 from bench.errors import UserError, nearest
 from bench.settings import Settings
-from unet.model import UNet, he_normal_, nearest_valid_sizes
-from unet.model import margin as unet_margin
+from unet.model import UNet, he_normal_, margin, nearest_valid_sizes
 from unet.sliding import SlidingWindow, WindowClassifier
 
 
 class ModelSettings(Settings):
-    """Which network, and its options. An option that a network does not read changes nothing."""
+    """Which network, and its options. An option that the network does not read changes nothing."""
 
     name: str = Field("unet", description="a key of bench.training.models.MODELS")
     base_channels: int = Field(
@@ -31,14 +31,14 @@ class ModelSettings(Settings):
     upsampling: Literal["transposed", "bilinear"] = "transposed"
     padding: Literal["same", "valid"] = "same"
     norm: Literal["batch", "none"] = "batch"
-    dropout: float = Field(0.0, ge=0, lt=1, description="at the bottom of the U (unet)")
+    dropout: float = Field(0.0, ge=0, lt=1, description="at the lowest resolution (unet)")
     init: Literal["torch", "he"] = Field(
         "torch",
         description="initial weights (unet, sliding_window): PyTorch's, or N(0, √(2 / fan-in)) "
         "and biases 0",
     )
     window: Literal[65, 95] = Field(
-        95, description="side of what a pixel is decided from, pixels (sliding_window)"
+        95, description="side of the window around each classified pixel (sliding_window)"
     )
     encoder: str = Field("resnet34", description="an encoder of segmentation_models_pytorch")
     encoder_weights: str | None = Field(None, description="pretrained weights; null: none")
@@ -52,56 +52,47 @@ class ModelSettings(Settings):
 
     def effective(self) -> dict[str, Any]:
         """Return the name and the options that this network reads, and no others."""
-        return self.model_dump(mode="json", include={"name", *MODELS[self.name].reads})
+        return self.model_dump(mode="json", include={"name", *architecture(self).reads})
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network, which settings it reads, and the sizes that it takes and gives.
+    """A network under given settings.
 
-    Attributes:
-        build: settings, channels of the images, number of classes → the network.
-        reads: the settings that change it.
-        size_multiple: what height and width of an image are padded up to a multiple of.
-        margin: by how many pixels the output is smaller than the input.
-        nearest_sizes: the nearest sizes that it takes, from below and above.
-        misfit: says of a size that it does not take why, as far as the sizes that it does.
-        window: like ``build``, the network that was moved over all pixels where this one computes
-            them together: from (N, channels, w, w) to (N, classes), w its attribute ``window``.
+    Of a network that was once applied to one window at a time, where ``build``'s computes all
+    pixels together, ``window`` builds that one: (N, channels, w, w) → (N, classes), where w is its
+    attribute ``window``.
     """
 
-    build: Callable[[ModelSettings, int, int], nn.Module]
-    reads: frozenset[str]
-    size_multiple: Callable[[ModelSettings], int]
-    margin: Callable[[ModelSettings], int] = lambda settings: 0
-    nearest_sizes: Callable[[ModelSettings, int], tuple[int, int]] = lambda settings, size: (
-        size,
-        size,
-    )
-    misfit: Callable[[ModelSettings], str] = lambda settings: "does not fit; the nearest that do:"
-    window: Callable[[ModelSettings, int, int], WindowClassifier] | None = None
+    build: Callable[[int, int], nn.Module]  # (channels of the images, number of classes) → network
+    reads: frozenset[str]  # the settings that change it
+    size_multiple: int  # height and width of an image are padded to a multiple of this
+    margin: int = 0  # pixels by which logits are smaller than the image, in height and in width
+    # The nearest sizes of crops that it takes, from below and above, and why it does not take
+    # another; those sizes follow in the message.
+    nearest_sizes: Callable[[int], tuple[int, int]] = lambda size: (size, size)
+    misfit: str = "does not fit; the nearest that do:"
+    window: Callable[[int, int], WindowClassifier] | None = None
+
+
+def architecture(settings: ModelSettings) -> Architecture:
+    """Return the architecture that the settings name."""
+    return MODELS[settings.name](settings)
 
 
 def build(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
     """Build a network that maps (N, in_channels, H, W) to logits (N, num_classes, H', W').
 
-    H' and W' are smaller than H and W by `margin`. Initial weights come from torch's
-    global generator.
-
-    Raises:
-        UserError: if an option names something that does not exist.
+    H' and W' are smaller than H and W by the architecture's ``margin``. Initial weights come from
+    torch's global generator.
     """
-    return MODELS[settings.name].build(settings, in_channels, num_classes)
+    return architecture(settings).build(in_channels, num_classes)
 
 
 def check(settings: ModelSettings) -> None:
-    """Look at what only the library behind a network knows.
-
-    Raises:
-        UserError: if an option names something that does not exist.
-    """
+    """Raise a UserError if an option names something that the network's library does not have."""
     if settings.name == "smp_unet":
-        import segmentation_models_pytorch as smp  # seconds to import; only this arm needs it
+        import segmentation_models_pytorch as smp  # seconds to import; only this network needs it
 
         known = smp.encoders.get_encoder_names()
         if settings.encoder not in known:
@@ -109,105 +100,63 @@ def check(settings: ModelSettings) -> None:
             raise UserError(f"model.encoder: unknown encoder {settings.encoder!r}{hint}")
 
 
-def size_multiple(settings: ModelSettings) -> int:
-    """Return what height and width of an image are padded up to a multiple of."""
-    return MODELS[settings.name].size_multiple(settings)
+def unet(settings: ModelSettings) -> Architecture:
+    """Return this project's U-Net."""
+    reads = {"base_channels", "depth", "upsampling", "padding", "norm", "dropout"}
+    options = settings.model_dump(include=reads)
+    return _unet({*reads, "init"}, options, he=settings.init == "he")
 
 
-def margin(settings: ModelSettings) -> int:
-    """Return by how many pixels logits are smaller than the image, in height and in width."""
-    return MODELS[settings.name].margin(settings)
+def unet_paper(settings: ModelSettings) -> Architecture:
+    """Return the network of arXiv:1505.04597, of any width and depth; see `UNet.paper`."""
+    reads = {"base_channels", "depth"}
+    fixed = {"padding": "valid", "norm": "none", "dropout": 0.5}
+    return _unet(reads, settings.model_dump(include=reads) | fixed, he=True)
 
 
-def nearest_sizes(settings: ModelSettings, size: int) -> tuple[int, int]:
-    """Return the nearest sizes of training crops that the network takes, from below and above."""
-    return MODELS[settings.name].nearest_sizes(settings, size)
-
-
-def misfit(settings: ModelSettings) -> str:
-    """Say why a network does not take a size; the sizes that it does belong after it."""
-    return MODELS[settings.name].misfit(settings)
-
-
-def window(settings: ModelSettings, in_channels: int, num_classes: int) -> WindowClassifier | None:
-    """Build what was moved over all pixels where `build`'s network computes them together.
-
-    It maps one window (N, in_channels, w, w), w its attribute ``window``, to the logits
-    (N, num_classes) of the pixel in its middle, so that its operations are those that a pixel took.
-
-    Returns:
-        None for a network that never was used so.
-    """
-    make = MODELS[settings.name].window
-    return None if make is None else make(settings, in_channels, num_classes)
-
-
-def unet(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
-    """Build this project's U-Net."""
-    network = UNet(
-        in_channels,
-        num_classes,
-        base_channels=settings.base_channels,
-        depth=settings.depth,
-        upsampling=settings.upsampling,
-        padding=settings.padding,
-        norm=settings.norm,
-        dropout=settings.dropout,
+def _unet(reads: set[str], options: Mapping[str, Any], *, he: bool) -> Architecture:
+    depth = options["depth"]
+    multiple = 2**depth
+    padded = Architecture(
+        lambda channels, classes: _initialised(UNet(channels, classes, **options), he=he),
+        frozenset(reads),
+        size_multiple=multiple,
+        nearest_sizes=lambda size: (max(size, multiple), max(size, multiple)),
+        misfit=f"is too small for {depth} poolings; at least",
     )
-    if settings.init == "he":
+    if options["padding"] == "same":
+        return padded
+    return replace(
+        padded,
+        margin=margin(depth),
+        nearest_sizes=lambda size: nearest_valid_sizes(size, depth),
+        misfit=f"does not fit an unpadded U-Net of depth {depth}; the nearest sizes that do:",
+    )
+
+
+def _initialised(network: nn.Module, *, he: bool) -> nn.Module:
+    if he:
         he_normal_(network)
     return network
 
 
-def smp_unet(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
-    """Build ``segmentation_models_pytorch.Unet``, the baseline to compare with."""
-    import segmentation_models_pytorch as smp
-
-    network: nn.Module = smp.Unet(
-        settings.encoder,
-        encoder_weights=settings.encoder_weights,
-        in_channels=in_channels,
-        classes=num_classes,
-    )
-    return network
-
-
-def unet_paper(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
-    """Build the network of arXiv:1505.04597, of any width and depth; see `UNet.paper`."""
-    network = UNet(
-        in_channels,
-        num_classes,
-        base_channels=settings.base_channels,
-        depth=settings.depth,
-        padding="valid",
-        norm="none",
-        dropout=0.5,
-    )
-    he_normal_(network)
-    return network
-
-
-def sliding_window(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
-    """Build the network that U-Net replaced, a classifier of windows over every pixel."""
-    network = SlidingWindow(
-        in_channels, num_classes, window=settings.window, base_channels=settings.base_channels
-    )
-    if settings.init == "he":
-        he_normal_(network)
-    return network
-
-
-def window_classifier(
-    settings: ModelSettings, in_channels: int, num_classes: int
-) -> WindowClassifier:
-    """Build the classifier that `sliding_window` computes for all positions together."""
-    return WindowClassifier(
-        in_channels, num_classes, window=settings.window, base_channels=settings.base_channels
+def sliding_window(settings: ModelSettings) -> Architecture:
+    """Return the network that U-Net replaced, a classifier of the window around each pixel."""
+    window, he = settings.window, settings.init == "he"
+    options = {"window": window, "base_channels": settings.base_channels}
+    return Architecture(
+        lambda channels, classes: _initialised(SlidingWindow(channels, classes, **options), he=he),
+        frozenset({"base_channels", "window", "init"}),
+        size_multiple=1,
+        margin=window - 1,
+        nearest_sizes=lambda size: (max(size, window), max(size, window)),
+        misfit=f"is too small for a window of {window} pixels; at least",
+        window=partial(WindowClassifier, **options),
     )
 
 
 class Logits(nn.Module):
-    """A torchvision segmentation network that gives its logits alone, not a dictionary."""
+    """A torchvision segmentation network that returns its logits alone, not a dictionary."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -219,78 +168,43 @@ class Logits(nn.Module):
         return logits
 
 
-def fcn_resnet50(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
-    """Build torchvision's FCN over a dilated ResNet-50, without weights."""
-    from torchvision.models import segmentation
+def of_torchvision(name: str) -> Architecture:
+    """Return a network of ``torchvision.models.segmentation`` over a dilated ResNet-50."""
 
-    return _of_torchvision(segmentation.fcn_resnet50, in_channels, num_classes)
+    def build(in_channels: int, num_classes: int) -> nn.Module:
+        from torchvision.models import segmentation
 
+        make = getattr(segmentation, name)
+        network: Any = make(weights=None, weights_backbone=None, num_classes=num_classes)
+        if in_channels != 3:  # torchvision builds it for RGB images only
+            network.backbone.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+        return Logits(network)
 
-def deeplabv3_resnet50(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
-    """Build torchvision's DeepLabV3 over a dilated ResNet-50, without weights."""
-    from torchvision.models import segmentation
-
-    return _of_torchvision(segmentation.deeplabv3_resnet50, in_channels, num_classes)
-
-
-def _of_torchvision(
-    make: Callable[..., nn.Module], in_channels: int, num_classes: int
-) -> nn.Module:
-    network: Any = make(weights=None, weights_backbone=None, num_classes=num_classes)
-    if in_channels != 3:  # torchvision builds it for colours only
-        network.backbone.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
-    return Logits(network)
+    return Architecture(build, frozenset(), size_multiple=8)
 
 
-def _unet_margin(settings: ModelSettings) -> int:
-    return unet_margin(settings.depth) if settings.padding == "valid" else 0
+def smp_unet(settings: ModelSettings) -> Architecture:
+    """Return ``segmentation_models_pytorch.Unet``, a baseline to compare with."""
+
+    def build(in_channels: int, num_classes: int) -> nn.Module:
+        import segmentation_models_pytorch as smp
+
+        network: nn.Module = smp.Unet(
+            settings.encoder,
+            encoder_weights=settings.encoder_weights,
+            in_channels=in_channels,
+            classes=num_classes,
+        )
+        return network
+
+    return Architecture(build, frozenset({"encoder", "encoder_weights"}), size_multiple=32)
 
 
-def _unet_sizes(settings: ModelSettings, size: int) -> tuple[int, int]:
-    if settings.padding == "valid":
-        return nearest_valid_sizes(size, settings.depth)
-    return max(size, 2**settings.depth), max(size, 2**settings.depth)
-
-
-def _unpadded_misfit(settings: ModelSettings) -> str:
-    return f"does not fit an unpadded U-Net of depth {settings.depth}; the nearest sizes that do:"
-
-
-def _unet_misfit(settings: ModelSettings) -> str:
-    if settings.padding == "valid":
-        return _unpadded_misfit(settings)
-    return f"is too small for {settings.depth} poolings; at least"
-
-
-MODELS: dict[str, Architecture] = {
-    "unet": Architecture(
-        unet,
-        frozenset({"base_channels", "depth", "upsampling", "padding", "norm", "dropout", "init"}),
-        lambda settings: 2**settings.depth,
-        _unet_margin,
-        _unet_sizes,
-        _unet_misfit,
-    ),
-    "unet_paper": Architecture(
-        unet_paper,
-        frozenset({"base_channels", "depth"}),
-        lambda settings: 2**settings.depth,
-        lambda settings: unet_margin(settings.depth),
-        lambda settings, size: nearest_valid_sizes(size, settings.depth),
-        _unpadded_misfit,
-    ),
-    "sliding_window": Architecture(
-        sliding_window,
-        frozenset({"base_channels", "window", "init"}),
-        lambda settings: 1,
-        lambda settings: settings.window - 1,
-        lambda settings, size: (max(size, settings.window), max(size, settings.window)),
-        lambda settings: f"is too small for a window of {settings.window} pixels; at least",
-        window_classifier,
-    ),
-    "fcn_resnet50": Architecture(fcn_resnet50, frozenset(), lambda settings: 8),
-    "deeplabv3_resnet50": Architecture(deeplabv3_resnet50, frozenset(), lambda settings: 8),
-    "smp_unet": Architecture(
-        smp_unet, frozenset({"encoder", "encoder_weights"}), lambda settings: 32
-    ),
+MODELS: dict[str, Callable[[ModelSettings], Architecture]] = {
+    "unet": unet,
+    "unet_paper": unet_paper,
+    "sliding_window": sliding_window,
+    "fcn_resnet50": lambda settings: of_torchvision("fcn_resnet50"),
+    "deeplabv3_resnet50": lambda settings: of_torchvision("deeplabv3_resnet50"),
+    "smp_unet": smp_unet,
 }

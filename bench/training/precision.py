@@ -1,4 +1,4 @@
-"""In which number format a network computes."""
+"""The number format that a network computes in."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractC
 def float32_as(precision: Precision) -> Iterator[None]:
     """Set how float32 is computed on CUDA, for forward and backward passes in this block.
 
-    ``tf32`` lets the matrix units round their inputs; every other precision computes what is
-    float32 as IEEE float32. Torch keeps this in process-wide switches (and its default lets
-    convolutions round), so the whole trial has to run inside the block.
+    ``tf32`` lets tensor cores round their inputs to TF32; with every other precision, float32 is
+    IEEE float32. Torch's switches are process-wide (and by default let convolutions round), so the
+    whole trial has to run inside the block.
     """
-    cudnn: Any = torch.backends.cudnn  # its `conv` is unknown to torch's type hints
+    cudnn: Any = torch.backends.cudnn  # torch's type hints lack its `conv`
     conv, matmul = cudnn.conv, torch.backends.cuda.matmul
     before = conv.fp32_precision, matmul.fp32_precision
     mode = "tf32" if precision == "tf32" else "ieee"

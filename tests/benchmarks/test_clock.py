@@ -64,7 +64,7 @@ def test_a_slow_first_step_does_not_move_the_result():
 
 STEP = """
 import torch
-from bench import timing
+from bench.profiling import timing
 from unet import UNet
 
 torch.set_num_threads(2)

@@ -13,6 +13,7 @@ from bench.experiment.config import Experiment
 from bench.experiment.trial import TrialSettings
 from bench.store.folder import Store
 from bench.store.records import Record
+from bench.store.results import AccuracyResult
 from bench.training.loop import train
 from bench.training.models import build
 from unet.losses import LOSSES
@@ -86,15 +87,19 @@ def test_100_000_trials_are_planned(race, tmp_path):
 def test_10_000_stored_trials_are_scanned(race, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda handle: None)
     store = Store(tmp_path / "many")
+    result = AccuracyResult(
+        classes=tuple(map(str, range(21))), palette=((0, 0, 0),) * 21, split="val", chosen_epoch=1,
+        metrics={"mean_iou": 0.5, "iou": [0.5] * 21}, counts={},
+    )  # fmt: skip
     record = Record(
         key="", experiment="many", measure="accuracy", status="done", reason=None,
         arm={"train.loss": "ce"}, label="ce", seed=0, settings={"model": {"name": "unet"}},
         provenance={"data": "0" * 32, "code": "0" * 32}, environment={"torch": "0"},
-        started="2026-01-01T00:00:00+00:00", seconds=1.0,
-        result={"metrics": {"mean_iou": 0.5, "iou": [0.5] * 21}},
+        started="2026-01-01T00:00:00+00:00", seconds=1.0, result=result,
     )  # fmt: skip
     for number in range(10_000):
-        store.commit(Record(**{**vars(record), "key": f"{number:020x}", "seed": number}), {})
+        changes = {"key": f"{number:020x}", "seed": number}
+        store.commit(record.model_copy(update=changes), {})
 
     def scan():
         assert sum(one.status == "done" for one in store.records()) == 10_000

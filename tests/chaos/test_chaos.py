@@ -7,32 +7,44 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from bench.experiment.code_digest import ROOT
-from bench.store import locks
+from bench.store import claims
 
 FULL = bool(os.environ.get("BENCH_CHAOS"))
 ZYGOTE = Path(__file__).with_name("zygote.py")
 pytestmark = pytest.mark.skipif(
-    not hasattr(os, "fork") or not locks.AVAILABLE, reason="no fork or no locks here"
+    not hasattr(os, "fork") or not claims.AVAILABLE, reason="no fork or no locks here"
 )
 
 
+@pytest.fixture(scope="module")
+def zygote():
+    """The process that all commands share."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, str(ZYGOTE)], env=environment, **pipes) as process:
+        yield process
+        process.kill()  # it is idle, and has nothing to put away
+
+
 @pytest.fixture
-def chaos(tmp_path, record_property):
+def chaos(zygote, tmp_path, record_property):
     """Return a function that runs a command of the zygote and returns what it found."""
 
     def run(command, size):
-        arguments = [sys.executable, str(ZYGOTE), command, str(size), str(tmp_path)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            arguments, env=environment, capture_output=True, text=True, timeout=7200, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout.splitlines()[-1])
+        zygote.stdin.write(json.dumps([command, size, str(tmp_path)]) + "\n")
+        zygote.stdin.flush()
+        limit = threading.Timer(7200, zygote.kill)
+        limit.start()
+        answer = json.loads(zygote.stdout.readline())
+        limit.cancel()
+        assert "wrong" not in answer, answer["wrong"]
+        found = answer["found"]
         print(command, found)  # noqa: T201
         record_property(command, found)
         return found

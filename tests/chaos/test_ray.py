@@ -124,7 +124,7 @@ def contents(store):
         details = store.details(record.key)
         for row in details["history"]:
             del row["seconds"]
-        result = {name: v for name, v in record.result.items() if name != "training_seconds"}
+        result = record.accuracy.model_dump(mode="json", exclude={"training_seconds"})
         found[record.key] = record.status, result, details
     return json.dumps(found, sort_keys=True)
 

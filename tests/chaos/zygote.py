@@ -1,12 +1,13 @@
 """A process that has imported everything once, and forks a runner whenever one is to be ended.
 
-Started as a script with a command and its size; prints what it found as JSON. Runners measure
-with a stand-in that takes milliseconds and uses the store as training does: it keeps a state,
-stores a picture that all trials share and one of its own. Wall times are patched to zero, so
-that reports of equal results have equal bytes.
+Reads lines of JSON, each a command, its size and a folder; answers each with a line of what was
+found, or a traceback. Runners measure with a stand-in that takes milliseconds and uses the store as
+training does: it keeps a state, stores a picture that all trials share and one of its own. Wall
+times are patched to zero, so that reports of equal results have equal bytes.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -16,17 +17,19 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 from bench import __main__
-from bench.execution import accuracy
-from bench.execution import job as trial_job
-from bench.experiment.trial import Measurement
+from bench.execution import accuracy, job
+from bench.experiment import code_digest, environment
+from bench.experiment.context import Measured
 from bench.store import files
 from bench.store.folder import Store
+from bench.store.results import AccuracyResult, Example
 from bench.training import checkpointing, loop
 
 EXPERIMENT = """
@@ -42,26 +45,27 @@ baseline: {train.loss: ce}
 PAUSE = 0.01  # seconds that the stand-in takes
 
 
-def stand_in(settings, seed, *, put, on_epoch, checkpointer, **rest):
+def stand_in(settings, seed, context):
     """Measure nothing, in some milliseconds and several writes."""
-    del rest
     for epoch in range(2):
         time.sleep(PAUSE / 2)
-        checkpointer.write(f"{settings.train.loss} {seed} {epoch}".encode() * 50)
-        on_epoch({"epoch": epoch, "train_loss": 0.5})
+        context.checkpointer.write(f"{settings.train.loss} {seed} {epoch}".encode() * 50)
+        context.on_epoch({"epoch": epoch, "train_loss": 0.5})
     score = (seed + len(settings.train.loss)) / 100
-    own = put(f"{settings.train.loss} {seed}".encode() * 500, ".safetensors")
-    metrics = {"mean_iou": score, "classes_averaged": 3, "iou": [score] * 3}
-    result = {
-        "classes": ["a", "b", "c"],
-        "palette": [[0, 0, 0], [1, 1, 1], [2, 2, 2]],
-        "metrics": metrics,
-        "counts": {"train_images": 4, "dropped_images": 0, "parameters": 7},
-        "checkpoint": own,
-        "shared": put(b"the same for all" * 100, ".bin"),
-    }
+    own = context.put(f"{settings.train.loss} {seed}".encode() * 500, ".safetensors")
+    shared = context.put(b"the same for all" * 100, ".bin")
+    result = AccuracyResult(
+        classes=("a", "b", "c"),
+        palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)),
+        split="val",
+        chosen_epoch=2,
+        metrics={"mean_iou": score, "classes_averaged": 3, "iou": [score] * 3},
+        counts={"train_images": 4, "dropped_images": 0, "parameters": 7},
+        checkpoint=own,
+        examples=(Example(name="one", image=shared, truth=shared, prediction=shared),),
+    )
     history = [{"epoch": e, "train_loss": 0.5, "metrics": {"mean_iou": score}} for e in (1, 2)]
-    return Measurement(result, {"history": history, "room": "x" * 5000})
+    return Measured(result, {"history": history, "padding": "x" * 5000})
 
 
 class Stage:
@@ -103,15 +107,13 @@ class Stage:
                 sys.argv = ["bench", "run", "chaos.yaml"]
                 status = __main__.main(self.arguments(*more))
         except BaseException:
-            import traceback
-
             traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)
 
     def patch(self, at):
-        trial_job.time.perf_counter = lambda: 0.0
+        job.time.perf_counter = lambda: 0.0
         commit = Store.commit
 
         def logged(store, record, details):
@@ -121,10 +123,9 @@ class Stage:
 
         Store.commit = logged
         if self.real:
-            trial_job.MEASURES["accuracy"] = accuracy.measure
             checkpointing.Checkpointer.__init__.__kwdefaults__["every"] = 0.0
         else:
-            trial_job.MEASURES["accuracy"] = stand_in
+            accuracy.measure = stand_in
         if at is not None:
             files.at = at
 
@@ -362,8 +363,18 @@ COMMANDS = {
 }
 
 if __name__ == "__main__":
-    os.chdir(sys.argv[3])  # nothing is to be written beside
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     loop.torch.set_num_threads(1)
-    command, size, folder = sys.argv[1:]
-    sys.stdout.write(json.dumps(COMMANDS[command](Path(folder), int(size))) + "\n")
+    for name in ("bench.execution.run_experiment", "bench.execution.signals", "bench.report.write"):
+        importlib.import_module(name)  # which commands import late
+    code_digest.of_trial("accuracy", "scenes")  # both are cached
+    environment.versions()
+    for line in sys.stdin:
+        command, size, folder = json.loads(line)
+        os.chdir(folder)  # nothing is to be written beside
+        try:
+            answer = {"found": COMMANDS[command](Path(folder), size)}
+        except Exception:
+            answer = {"wrong": traceback.format_exc()}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""How often intervals cover, verdicts err and effects are seen, by simulating experiments.
+"""How often intervals cover, verdicts err and effects are detected, by simulating experiments.
 
     python tests/simulations/verdicts.py [repetitions]
 
@@ -28,16 +28,17 @@ from bench.analysis.stats.sample import describe
 from bench.analysis.stats.verdicts import BETTER, EQUIVALENT, WORSE
 from bench.store import frame, loading
 from bench.store.folder import Store
+from bench.store.plans import Plan, PlannedTrial
 
 CUBE = {"a": ("a0", "a1"), "b": ("b0", "b1"), "c": ("c0", "c1")}
 THREE_BY_TWO = {"loss": ("ce", "dice", "dice+ce"), "upsampling": ("bilinear", "transposed")}
 FIVE = {"augmentation": ("none", "flip", "crop", "colour", "all")}
-MANY = 400_000  # experiments of which nothing but the largest t is wanted
+MANY = 400_000  # experiments of which only the largest t is computed
 PAIR = {"loss": ("ce", "dice")}
 
 
 @dataclass(frozen=True)
-class World:
+class Truth:
     """What is true of an experiment; the unit is the standard deviation between runs.
 
     Attributes:
@@ -66,7 +67,7 @@ class Row:
     """A line of the table: a share of repetitions, and between which values it should lie."""
 
     what: str
-    world: str
+    truth: str
     share: float
     repetitions: int
     low: float = -1.0
@@ -84,36 +85,36 @@ class Row:
 
 
 def experiments(
-    world: World, repetitions: int, generator: np.random.Generator
+    truth: Truth, repetitions: int, generator: np.random.Generator
 ) -> Iterator[tuple[Comparison, ...]]:
     """Yield the comparisons of one simulated experiment after the other."""
-    results = _planned(tuple(world.factors.items()), world.seeds)
+    results = _planned(tuple(truth.factors.items()), truth.seeds)
     arms = list(results.arms)
     levels = [list(results.arms[arm].values()) for arm in arms]
-    sd = np.array([math.prod(world.noisy.get(level, 1.0) for level in own) for own in levels])
-    shift = np.array([sum(world.effect.get(level, 0.0) for level in own) for own in levels])
+    sd = np.array([math.prod(truth.noisy.get(level, 1.0) for level in own) for own in levels])
+    shift = np.array([sum(truth.effect.get(level, 0.0) for level in own) for own in levels])
     for _ in range(repetitions):
-        scores = shift[:, None] + sd[:, None] * generator.standard_normal((len(arms), world.seeds))
-        scores += world.seed_sd * generator.standard_normal(world.seeds)
-        if world.level_sd:
+        scores = shift[:, None] + sd[:, None] * generator.standard_normal((len(arms), truth.seeds))
+        scores += truth.seed_sd * generator.standard_normal(truth.seeds)
+        if truth.level_sd:
             names = sorted({level for own in levels for level in own})
-            drawn = world.level_sd * generator.standard_normal((len(names), world.seeds))
+            drawn = truth.level_sd * generator.standard_normal((len(names), truth.seeds))
             own = np.array([[name in arm for name in names] for arm in levels], dtype=float)
             scores += own @ drawn
-        if world.missing:
-            lost = generator.choice(scores.size, world.missing, replace=False)
+        if truth.missing:
+            lost = generator.choice(scores.size, truth.missing, replace=False)
             scores.flat[lost] = np.nan
-        runs = Runs(dict(zip(arms, scores, strict=True)), tuple(range(world.seeds)), world.missing)
-        yield compare(results, runs, delta=world.delta, higher_is_better=True)[1]
+        runs = Runs(dict(zip(arms, scores, strict=True)), tuple(range(truth.seeds)))
+        yield compare(results, runs, delta=truth.delta, higher_is_better=True)[1]
 
 
-def coverage(world: World, repetitions: int, generator: np.random.Generator) -> float:
+def coverage(truth: Truth, repetitions: int, generator: np.random.Generator) -> float:
     """Return how often the interval of the first comparison holds the true difference."""
-    hits = 0
-    for comparisons in experiments(world, repetitions, generator):
+    covered = 0
+    for comparisons in experiments(truth, repetitions, generator):
         contrast = comparisons[0].contrast
-        hits += contrast.low <= world.effect.get(comparisons[0].level, 0.0) <= contrast.high
-    return hits / repetitions
+        covered += contrast.low <= truth.effect.get(comparisons[0].level, 0.0) <= contrast.high
+    return covered / repetitions
 
 
 def coverage_of_a_mean(seeds: int, repetitions: int, generator: np.random.Generator) -> float:
@@ -123,12 +124,12 @@ def coverage_of_a_mean(seeds: int, repetitions: int, generator: np.random.Genera
 
 
 def decided(
-    world: World, repetitions: int, generator: np.random.Generator, verdicts: Sequence[str]
+    truth: Truth, repetitions: int, generator: np.random.Generator, verdicts: Sequence[str]
 ) -> float:
     """Return how often any comparison gets one of some verdicts."""
     found = (
         any(one.verdict in verdicts for one in comparisons)
-        for comparisons in experiments(world, repetitions, generator)
+        for comparisons in experiments(truth, repetitions, generator)
     )
     return sum(found) / repetitions
 
@@ -144,68 +145,68 @@ def dunnett_at_once(repetitions: int, generator: np.random.Generator) -> float:
 
 
 def power(
-    world: World,
+    truth: Truth,
     repetitions: int,
     generator: np.random.Generator,
     *,
     estimated: bool = False,
 ) -> float:
-    """Return how often the first comparison is seen if its effect is what is detectable.
+    """Return how often the first comparison is detected if its effect is what is detectable.
 
     What is printed as detectable is a multiple of the standard deviation that was estimated. The
     effect is that multiple of the true one; or, where ``estimated``, what an earlier experiment
     of the same design printed.
     """
-    first = next(iter(experiments(world, 1, generator)))[0]
-    true_error = math.sqrt(2 / (first.cells * world.seeds))
+    first = next(iter(experiments(truth, 1, generator)))[0]
+    true_error = math.sqrt(2 / (first.cells * truth.seeds))
     effect = first.detectable / first.contrast.error * true_error
-    level, seen = first.level, 0
+    level, detected = first.level, 0
     if not estimated:
-        there = dataclasses.replace(world, effect={level: effect})
+        there = dataclasses.replace(truth, effect={level: effect})
         for comparisons in experiments(there, repetitions, generator):
-            seen += comparisons[0].verdict == BETTER
-        return seen / repetitions
-    for earlier in experiments(world, repetitions, generator):
-        there = dataclasses.replace(world, effect={level: earlier[0].detectable})
-        seen += next(iter(experiments(there, 1, generator)))[0].verdict == BETTER
-    return seen / repetitions
+            detected += comparisons[0].verdict == BETTER
+        return detected / repetitions
+    for earlier in experiments(truth, repetitions, generator):
+        there = dataclasses.replace(truth, effect={level: earlier[0].detectable})
+        detected += next(iter(experiments(there, 1, generator)))[0].verdict == BETTER
+    return detected / repetitions
 
 
 def rows(repetitions: int, generator: np.random.Generator) -> Iterator[Row]:
     """Yield the table."""
 
-    def row(what: str, world: str, share: float, low: float = -1, high: float = 2) -> Row:
-        return Row(what, world, share, repetitions, low, high)
+    def row(what: str, truth: str, share: float, low: float = -1, high: float = 2) -> Row:
+        return Row(what, truth, share, repetitions, low, high)
 
     for seeds in (3, 4, 5, 8):
         name, share = f"{seeds} seeds", coverage_of_a_mean(seeds, repetitions, generator)
         yield row("interval of an arm's mean covers", name, share, 0.93, 0.97)
     for seeds, (name, factors) in itertools.product((3, 4, 5, 8), NAMED.items()):
-        world = World(factors, seeds, seed_sd=1.0)
-        share = coverage(world, repetitions, generator)
+        truth = Truth(factors, seeds, seed_sd=1.0)
+        share = coverage(truth, repetitions, generator)
         yield row("interval of a difference covers", f"{name}, {seeds} seeds", share, 0.93, 0.97)
 
-    for name, world in NULL.items():
-        share = decided(world, repetitions, generator, [BETTER, WORSE])
+    for name, truth in NULL.items():
+        share = decided(truth, repetitions, generator, [BETTER, WORSE])
         yield row("any false better or worse", name, share, high=0.05)
     share = dunnett_at_once(MANY, np.random.default_rng(1))
     name = f"five arms, 3 seeds, {MANY:,} at once"
     yield Row("any false better or worse", name, share, MANY, high=0.05)
-    for name, world in AT_THE_MARGIN.items():
-        share = decided(world, repetitions, generator, [EQUIVALENT])
+    for name, truth in AT_THE_MARGIN.items():
+        share = decided(truth, repetitions, generator, [EQUIVALENT])
         yield row("any false equivalent", name, share, high=0.05)
 
-    for name, world in POWERFUL.items():
-        share = power(world, repetitions, generator)
-        yield row("detectable difference is seen", name, share, 0.78, 0.82)
+    for name, truth in POWERFUL.items():
+        share = power(truth, repetitions, generator)
+        yield row("detectable difference is detected", name, share, 0.78, 0.82)
     for name in ("two arms, 3 seeds", "3 × 2, 3 seeds", "five arms, 3 seeds"):
         share = power(POWERFUL[name], repetitions // 2, generator, estimated=True)
-        yield row("detectable by an earlier run is seen", name, share)
+        yield row("detectable by an earlier run is detected", name, share)
 
-    for name, world in VIOLATED.items():
-        share = decided(world, repetitions, generator, [BETTER, WORSE])
+    for name, truth in VIOLATED.items():
+        share = decided(truth, repetitions, generator, [BETTER, WORSE])
         yield row("any false better or worse", name, share)
-        share = coverage(world, repetitions, generator)
+        share = coverage(truth, repetitions, generator)
         yield row("interval of first difference covers", name, share)
 
 
@@ -221,7 +222,7 @@ def main() -> int:
         target = f"{100 * low:.0f}–{100 * high:.0f} %" if high - low < 1 else ""
         missed += row.missed
         flag = " **missed**" if row.missed else ""
-        write(f"| {row.what} | {row.world} | {100 * row.share:.1f} % | {target}{flag} |")
+        write(f"| {row.what} | {row.truth} | {100 * row.share:.1f} % | {target}{flag} |")
     write(f"\n{repetitions:,} experiments a row; half as many of those by an earlier run.")
     return int(missed > 0)
 
@@ -241,20 +242,20 @@ def _planned(factors: tuple[tuple[str, tuple[str, ...]], ...], seeds: int) -> fr
         for levels in itertools.product(*(levels for _, levels in factors))
     ]
     trials = [
-        {"key": f"{number}-{seed}", "arm": arm, "label": " · ".join(arm.values()), "seed": seed}
+        PlannedTrial(key=f"{number}-{seed}", arm=arm, label=" · ".join(arm.values()), seed=seed)
         for seed in range(seeds)
         for number, arm in enumerate(arms)
     ]
-    plan = {
-        "name": "simulated",
-        "measure": "accuracy",
-        "metric": "mean_iou",
-        "design": "full_factorial",
-        "factors": {name: list(levels) for name, levels in factors},
-        "baseline": {name: levels[0] for name, levels in factors},
-        "seeds": list(range(seeds)),
-        "trials": trials,
-    }
+    plan = Plan(
+        name="simulated",
+        measure="accuracy",
+        metric="mean_iou",
+        design="full_factorial",
+        factors={name: list(levels) for name, levels in factors},
+        baseline={name: levels[0] for name, levels in factors},
+        seeds=list(range(seeds)),
+        trials=tuple(trials),
+    )
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         store.write_plan(plan)
@@ -263,22 +264,22 @@ def _planned(factors: tuple[tuple[str, tuple[str, ...]], ...], seeds: int) -> fr
 
 NAMED = {"two arms": PAIR, "3 × 2": THREE_BY_TWO}
 NULL = {
-    "3 × 2, 3 seeds": World(THREE_BY_TWO),
-    "3 × 2, 3 seeds that matter": World(THREE_BY_TWO, seed_sd=1.0),
-    "five arms, 3 seeds": World(FIVE),
-    "five arms, 3 seeds that matter": World(FIVE, seed_sd=1.0),
-    "3 × 2, 3 seeds, two trials lost": World(THREE_BY_TWO, seed_sd=1.0, missing=2),
-    "five arms, 3 seeds, one trial lost": World(FIVE, seed_sd=1.0, missing=1),
+    "3 × 2, 3 seeds": Truth(THREE_BY_TWO),
+    "3 × 2, 3 seeds that matter": Truth(THREE_BY_TWO, seed_sd=1.0),
+    "five arms, 3 seeds": Truth(FIVE),
+    "five arms, 3 seeds that matter": Truth(FIVE, seed_sd=1.0),
+    "3 × 2, 3 seeds, two trials lost": Truth(THREE_BY_TWO, seed_sd=1.0, missing=2),
+    "five arms, 3 seeds, one trial lost": Truth(FIVE, seed_sd=1.0, missing=1),
 }
 _OFF = 1.5  # sd: what is off by as much as δ must not be called equivalent
 AT_THE_MARGIN = {
-    "3 × 2, 5 seeds": World(
+    "3 × 2, 5 seeds": Truth(
         THREE_BY_TWO,
         5,
         effect={"dice": _OFF, "dice+ce": -_OFF, "transposed": _OFF},
         delta=_OFF,
     ),
-    "five arms, 8 seeds": World(
+    "five arms, 8 seeds": Truth(
         FIVE,
         8,
         effect={"flip": _OFF, "crop": -_OFF, "colour": _OFF, "all": -_OFF},
@@ -286,21 +287,21 @@ AT_THE_MARGIN = {
     ),
 }
 POWERFUL = {
-    "two arms, 3 seeds": World(PAIR),
-    "two arms, 5 seeds": World(PAIR, 5),
-    "3 × 2, 3 seeds": World(THREE_BY_TWO),
-    "3 × 2, 5 seeds": World(THREE_BY_TWO, 5),
-    "2 × 2 × 2, 3 seeds": World(CUBE),
-    "five arms, 3 seeds": World(FIVE),
-    "five arms, 5 seeds": World(FIVE, 5),
+    "two arms, 3 seeds": Truth(PAIR),
+    "two arms, 5 seeds": Truth(PAIR, 5),
+    "3 × 2, 3 seeds": Truth(THREE_BY_TWO),
+    "3 × 2, 5 seeds": Truth(THREE_BY_TWO, 5),
+    "2 × 2 × 2, 3 seeds": Truth(CUBE),
+    "five arms, 3 seeds": Truth(FIVE),
+    "five arms, 5 seeds": Truth(FIVE, 5),
 }
 VIOLATED = {
-    "3 × 2, runs of one loss vary 3 times as much": World(THREE_BY_TWO, noisy={"dice": 3.0}),
-    "3 × 2, runs of the baseline's loss do": World(THREE_BY_TWO, noisy={"ce": 3.0}),
-    "five arms, runs of one vary 3 times as much": World(FIVE, noisy={"flip": 3.0}),
-    "five arms, runs of the baseline do": World(FIVE, noisy={"none": 3.0}),
-    "3 × 2, a seed moves each loss by 0.5 sd": World(THREE_BY_TWO, level_sd=0.5),
-    "3 × 2, a seed moves each loss by 1 sd": World(THREE_BY_TWO, level_sd=1.0),
+    "3 × 2, runs of one loss vary 3 times as much": Truth(THREE_BY_TWO, noisy={"dice": 3.0}),
+    "3 × 2, runs of the baseline's loss do": Truth(THREE_BY_TWO, noisy={"ce": 3.0}),
+    "five arms, runs of one vary 3 times as much": Truth(FIVE, noisy={"flip": 3.0}),
+    "five arms, runs of the baseline do": Truth(FIVE, noisy={"none": 3.0}),
+    "3 × 2, a seed moves each loss by 0.5 sd": Truth(THREE_BY_TWO, level_sd=0.5),
+    "3 × 2, a seed moves each loss by 1 sd": Truth(THREE_BY_TWO, level_sd=1.0),
 }
 
 if __name__ == "__main__":

@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.effects.comparisons import matched
+from bench.analysis.effects.estimates import pairs_of, sharing_a_seed
 from bench.analysis.effects.runs import Runs
 from bench.analysis.stats import blocks
 from bench.analysis.stats.anova import Row, anova
 from bench.analysis.stats.blocks import Contrast
-from bench.analysis.stats.constants import ALPHA
+from bench.analysis.stats.sample import ALPHA
 from bench.store.frame import Results
 
 
 @dataclass(frozen=True)
-class Source:
-    """A line of the analysis of variance, and the names of its factors."""
-
-    factors: tuple[str, ...]
-    row: Row
-
-
-@dataclass(frozen=True)
 class Interaction:
-    """Whether the effect of one factor depends on another.
-
-    Attributes:
-        factors: the two of them.
-        p: of the F test, not corrected; NaN where it could not be tested.
-    """
+    """Whether the effect of one factor depends on another."""
 
     factors: tuple[str, str]
-    p: float
+    p: float  # of the F test, not corrected; NaN where it could not be tested
 
     @property
     def negligible(self) -> bool:
-        """Whether effects are given for both factors together only.
+        """Whether no simple effects are shown.
 
-        The test is left uncorrected: overlooking an interaction misleads more than showing the
+        The test is not corrected: to overlook an interaction misleads more than to show the
         effects that make it up, on which there is no verdict.
         """
         return not self.p <= ALPHA
@@ -59,23 +47,21 @@ class SimpleEffect:
     contrast: Contrast
 
 
-def analyse(
+def factorial(
     results: Results, runs: Runs
-) -> tuple[tuple[Source, ...], tuple[Interaction, ...], tuple[SimpleEffect, ...]]:
+) -> tuple[tuple[Row, ...], tuple[Interaction, ...], tuple[SimpleEffect, ...]]:
     """Analyse a full factorial of two factors or more; of other designs there is nothing."""
-    if results.plan["design"] != "full_factorial" or len(results.factors) < 2:
+    if results.plan.design != "full_factorial" or len(results.factors) < 2:
         return (), (), ()
-    names = list(results.factors)
     arms = [label for label in results.grid if runs.measured(label)]
-    levels = [
-        [results.factors[name].index(results.arms[label][name]) for name in names] for label in arms
-    ]
+    levels = {
+        name: [own.index(results.arms[label][name]) for label in arms]
+        for name, own in results.factors.items()
+    }
     rows = anova(runs.table(arms), levels) if arms else ()
-    sources = tuple(Source(tuple(names[i] for i in row.factors), row) for row in rows)
-    p = {source.factors: source.row.p for source in sources if source.row.kind == "interaction"}
-    interactions = tuple(
-        Interaction(pair, p.get(pair, float("nan"))) for pair in itertools.combinations(names, 2)
-    )
+    p = {row.factors: row.p for row in rows}
+    pairs = itertools.combinations(results.factors, 2)
+    interactions = tuple(Interaction(pair, p.get(pair, math.nan)) for pair in pairs)
     simple = tuple(
         effect
         for interaction in interactions
@@ -83,21 +69,23 @@ def analyse(
         for pair in itertools.permutations(interaction.factors)
         for effect in _simple(results, runs, *pair)
     )
-    return sources, interactions, simple
+    return rows, interactions, simple
 
 
 def _simple(results: Results, runs: Runs, factor: str, moderator: str) -> Iterator[SimpleEffect]:
     """Yield the effects of a factor at each level of another, with the error of all of them."""
     base = results.baseline[factor]
     for level in (level for level in results.factors[factor] if level != base):
-        pairs = matched(results, runs, factor, level)
-        below, above = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        model = blocks.fit(runs.table((*below, *above))) if pairs else None
+        pairs = sharing_a_seed(pairs_of(results, factor, level), runs)
+        if not pairs:
+            continue
+        below, above = zip(*pairs, strict=True)
+        model = blocks.fit(runs.table((*below, *above)))
         for at in results.factors[moderator]:
-            here = np.array([results.arms[label][moderator] == at for label in below], dtype=bool)
-            if model is None or not here.any():
+            chosen = np.array([results.arms[label][moderator] == at for label in below])
+            if not chosen.any():
                 continue
-            weights = np.concatenate([-1.0 * here, 1.0 * here]) / here.sum()
+            weights = np.concatenate([-1.0 * chosen, 1.0 * chosen]) / chosen.sum()
             contrast = blocks.contrast(model, weights)
             if contrast is not None:
                 yield SimpleEffect(factor, level, base, moderator, at, contrast)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,17 +16,10 @@ from bench.store.frame import Results
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Scores by arm and seed.
+    """Scores by arm and seed."""
 
-    Attributes:
-        scores: label of an arm → (S,) a score for each seed of the plan, NaN where there is none.
-        seeds: the seeds, in the order of the plan.
-        missing: how many trials of the plan have no score.
-    """
-
-    scores: dict[str, NDArray[np.float64]]
-    seeds: tuple[int, ...]
-    missing: int
+    scores: dict[str, NDArray[np.float64]]  # label of an arm → (S,), NaN where there is none
+    seeds: tuple[int, ...]  # those of the plan, in its order
 
     def table(self, labels: Iterable[str]) -> NDArray[np.float64]:
         """Return (R, S) scores of some arms."""
@@ -36,9 +28,7 @@ class Runs:
 
     def on(self, scale: Scale) -> Runs:
         """Return the same runs with what they are compared by in place of their scores."""
-        return dataclasses.replace(
-            self, scores={label: scale.into(row) for label, row in self.scores.items()}
-        )
+        return Runs({label: scale.into(row) for label, row in self.scores.items()}, self.seeds)
 
     def measured(self, label: str) -> bool:
         """Tell whether an arm has any score."""
@@ -57,10 +47,8 @@ class Runs:
 def runs(results: Results) -> Runs:
     """Collect the scores of an experiment."""
     seeds = tuple(dict.fromkeys(int(seed) for seed in results.trials["seed"]))
-    place = {seed: i for i, seed in enumerate(seeds)}
     scores = {label: np.full(len(seeds), np.nan) for label in results.arms}
     done = results.done
     for arm, seed, value in zip(done["arm"], done["seed"], done[results.metric], strict=True):
-        scores[arm][place[int(seed)]] = value
-    found = sum(int((~np.isnan(row)).sum()) for row in scores.values())
-    return Runs(scores, seeds, len(results.trials) - found)
+        scores[arm][seeds.index(int(seed))] = value
+    return Runs(scores, seeds)

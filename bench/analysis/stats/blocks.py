@@ -17,55 +17,41 @@ from scipy.special import stdtr
 
 from bench.analysis.stats.sample import t_quantile
 
+Array = NDArray[np.float64]
+
 _ROUNDING = 1e-12  # of the largest value: a difference or spread below this is none
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The model fitted to a table of R conditions by S seeds.
+    """The model fitted to a table of R conditions by S seeds."""
 
-    Attributes:
-        means: (R,) of the conditions, adjusted for seeds that are missing somewhere.
-        seeds: (S,) what each seed adds; 0 without blocks.
-        present: (R, S) which values there are, as 0.0 and 1.0.
-        information: (S, S) what the table knows about the effects of seeds; None without blocks.
-        inverse: (S, S) its pseudo-inverse; None without blocks.
-        scale: the largest absolute value.
-        variance: mean square of the residuals; NaN where no degree of freedom is left.
-        df: degrees of freedom of ``variance``.
-        correlation: between two runs of one seed under different conditions; NaN if unknown.
-    """
-
-    means: NDArray[np.float64]
-    seeds: NDArray[np.float64]
-    present: NDArray[np.float64]
-    information: NDArray[np.float64] | None
-    inverse: NDArray[np.float64] | None
-    scale: float
-    variance: float
-    df: int
-    correlation: float
+    means: Array  # (R,) of the conditions, adjusted for seeds that are missing somewhere
+    seeds: Array  # (S,) what each seed adds
+    present: Array  # (R, S) which values there are, as 0.0 and 1.0
+    information: Array  # (S, S) normal equations of the effects of seeds
+    inverse: Array  # (S, S) its pseudo-inverse
+    rank: int  # of ``information``; S - 1 where the values connect all seeds
+    scale: float  # the largest absolute value
+    variance: float  # mean square of the residuals; NaN where no degree of freedom is left
+    df: int  # degrees of freedom of ``variance``
+    correlation: float  # between two runs of one seed under different conditions; NaN if unknown
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A difference between means of conditions; what cannot be known is NaN.
+    """A difference between means of conditions, with its standard error; NaN where unknown.
 
-    Attributes:
-        difference: the estimate.
-        error: its standard error.
-        df: degrees of freedom of the error; a fraction in Welch's test.
-        low: end of the 95 % t-interval.
-        high: its other end.
-        p: of the two-sided t-test, for this comparison alone.
+    ``low`` and ``high`` are the ends of the 95 % t-interval, and ``p`` is of the two-sided
+    t-test, both for this comparison alone.
     """
 
-    difference: float
-    error: float
-    df: float
-    low: float
-    high: float
-    p: float
+    difference: float = math.nan
+    error: float = math.nan
+    df: int = 0
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
 
     @property
     def t(self) -> float:
@@ -73,15 +59,10 @@ class Contrast:
         return ratio(self.difference, self.error)
 
 
-def fit(values: ArrayLike, *, blocked: bool = True) -> Fit:
-    """Fit means of conditions, and effects of seeds where they are shared.
+def fit(values: ArrayLike) -> Fit:
+    """Fit means of conditions and effects of seeds to (R, S) values, NaN where missing.
 
-    Args:
-        values: (R, S), a row for each condition, a column for each seed; NaN where missing.
-        blocked: whether a column is one seed. If not, the columns mean nothing.
-
-    Raises:
-        ValueError: if a condition has no value.
+    ValueError if a condition has no value.
 
     Source: the intra-block analysis of incomplete blocks (Montgomery, Design and Analysis of
     Experiments, chapter 4), which is the randomised block design where nothing is missing. The
@@ -94,16 +75,13 @@ def fit(values: ArrayLike, *, blocked: bool = True) -> Fit:
         raise ValueError("a condition without any value has no mean")
     filled = np.where(present > 0, table, 0.0)
     means = filled.sum(1) / counts
-    seeds, rank, between = np.zeros(table.shape[1]), 0, 0.0
-    information = inverse = None
-    if blocked:
-        # With the means eliminated, what is left of the normal equations of the seeds.
-        information = np.diag(present.sum(0)) - present.T @ (present / counts[:, None])
-        inverse, rank = pseudo_inverse(information)
-        sums = ((filled - means[:, None]) * present).sum(0)
-        seeds = inverse @ sums
-        between = float(seeds @ sums)  # sum of squares of the seeds
-        means = means - present @ seeds / counts
+    # The normal equations of the seeds' effects, from which the means are eliminated.
+    information = np.diag(present.sum(0)) - present.T @ (present / counts[:, None])
+    inverse, rank = pseudo_inverse(information)
+    sums = ((filled - means[:, None]) * present).sum(0)
+    seeds = inverse @ sums
+    between = float(seeds @ sums)  # sum of squares of the seeds
+    means = means - present @ seeds / counts
     residuals = (filled - means[:, None] - seeds) * present
     df = int(counts.sum()) - len(table) - rank
     scale = float(np.abs(filled).max(initial=0.0))
@@ -111,81 +89,52 @@ def fit(values: ArrayLike, *, blocked: bool = True) -> Fit:
     if variance <= (_ROUNDING * scale) ** 2:
         variance = 0.0
     correlation = math.nan
-    if information is not None and rank and variance >= 0:
+    if rank and variance >= 0:
         shared = (between - rank * variance) / float(np.trace(information))
         total = shared + variance
         correlation = shared / total if total > (_ROUNDING * scale) ** 2 else math.nan
-    return Fit(means, seeds, present, information, inverse, scale, variance, df, correlation)
+    return Fit(means, seeds, present, information, inverse, rank, scale, variance, df, correlation)
 
 
-def seed_means(values: ArrayLike) -> NDArray[np.float64]:
-    """Return what each seed gives on average over conditions.
+def seed_means(values: ArrayLike) -> Array:
+    """Return (at most S,) means over conditions of those seeds that have a value.
 
-    Where a value is missing, the mean of its condition and the effect of its seed stand for it.
-    If the values that there are do not connect all seeds, those that are complete are taken.
-
-    Args:
-        values: (R, S), a row for each condition, a column for each seed; NaN where missing, but
-            at least one value in each row.
-
-    Returns:
-        (at most S,) means, none for a seed that has no value.
+    Values are (R, S), NaN where missing, but at least one in each row. For a missing one stand the
+    mean of its condition and the effect of its seed. If the values do not connect all seeds, those
+    that are complete are taken.
     """
     table = np.asarray(values, dtype=np.float64)
     table = table[:, ~np.isnan(table).all(0)]
     model = fit(table)
-    if model.information is not None and pseudo_inverse(model.information)[1] < table.shape[1] - 1:
-        complete: NDArray[np.float64] = table[:, ~np.isnan(table).any(0)].mean(0)
-        return complete
-    expected = model.means[:, None] + model.seeds
-    filled: NDArray[np.float64] = np.where(np.isnan(table), expected, table).mean(0)
-    return filled
+    if model.rank < table.shape[1] - 1:
+        filled = table[:, ~np.isnan(table).any(0)]
+    else:
+        filled = np.where(np.isnan(table), model.means[:, None] + model.seeds, table)
+    return np.asarray(filled.mean(0))
 
 
 def contrast(model: Fit, weights: ArrayLike) -> Contrast | None:
-    """Estimate a weighted sum of the conditions' means.
-
-    Args:
-        model: the fit.
-        weights: (R,), summing to 0.
+    """Estimate a sum of the conditions' means with (R,) weights that sum to 0.
 
     Returns:
         None where no seeds connect the conditions, not even by way of others.
     """
     w = np.asarray(weights, dtype=np.float64)
     counts = model.present.sum(1)
-    factor = float((w**2 / counts).sum())
-    if model.information is not None and model.inverse is not None:
-        through = model.present.T @ (w / counts)  # how the seeds' effects enter
-        solved = model.inverse @ through
-        if np.abs(model.information @ solved - through).max() > 1e-8:
-            return None
-        factor += float(through @ solved)
+    through = model.present.T @ (w / counts)  # how the seeds' effects enter
+    solved = model.inverse @ through
+    if np.abs(model.information @ solved - through).max() > 1e-8:
+        return None
     difference = float(w @ model.means)
     if abs(difference) <= _ROUNDING * model.scale:
         difference = 0.0
-    return _tested(difference, math.sqrt(model.variance * factor), model.df)
-
-
-def welch(first: ArrayLike, second: ArrayLike) -> Contrast:
-    """Compare the means of two samples that share nothing: first - second.
-
-    Args:
-        first: values of one sample, at least one.
-        second: of the other.
-
-    Source: Welch (1947).
-    """
-    a, b = (np.asarray(sample, dtype=np.float64) for sample in (first, second))
-    difference = float(a.mean() - b.mean())
-    if min(len(a), len(b)) < 2:
-        return _tested(difference, math.nan, 0)
-    parts = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
-    scale = float(max(np.abs(a).max(), np.abs(b).max()))
-    if sum(parts) <= (_ROUNDING * scale) ** 2:
-        return _tested(difference, 0.0, len(a) + len(b) - 2)
-    df = sum(parts) ** 2 / (parts[0] ** 2 / (len(a) - 1) + parts[1] ** 2 / (len(b) - 1))
-    return _tested(difference, math.sqrt(sum(parts)), df)
+    if model.df <= 0:
+        return Contrast(difference)
+    factor = float((w**2 / counts).sum()) + float(through @ solved)
+    error = math.sqrt(model.variance * factor)
+    half = t_quantile(model.df) * error
+    p = 2 * float(stdtr(model.df, -abs(ratio(difference, error))))
+    return Contrast(difference, error, model.df, difference - half, difference + half, p)
 
 
 def superiority(first: ArrayLike, second: ArrayLike) -> float:
@@ -207,16 +156,7 @@ def ratio(value: float, error: float) -> float:
     return value / error
 
 
-def _tested(difference: float, error: float, df: float) -> Contrast:
-    """Put a t-test and a t-interval around a difference; NaN without degrees of freedom."""
-    if df <= 0 or math.isnan(error):
-        return Contrast(difference, math.nan, 0, math.nan, math.nan, math.nan)
-    half = t_quantile(df) * error
-    p = 2 * float(stdtr(df, -abs(ratio(difference, error))))
-    return Contrast(difference, error, df, difference - half, difference + half, p)
-
-
-def pseudo_inverse(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+def pseudo_inverse(matrix: Array) -> tuple[Array, int]:
     """Return the pseudo-inverse of a symmetric matrix, and its rank."""
     values, vectors = np.linalg.eigh(matrix)
     kept = values > 1e-9 * max(1.0, float(values[-1]))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import gammaln, ndtr
 
-from bench.analysis.stats.constants import ALPHA
-from bench.analysis.stats.sample import t_quantile
+from bench.analysis.stats.sample import ALPHA, t_quantile
+
+Array = NDArray[np.float64]
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -32,10 +33,7 @@ def holm(p: Sequence[float]) -> list[float]:
 def dunnett(t: float, comparisons: int, df: float) -> float:
     """Return the adjusted p of one of several comparisons with the same control.
 
-    Args:
-        t: the difference in standard errors.
-        comparisons: how many there are, all with the same number of runs.
-        df: degrees of freedom of the one error that all of them share.
+    All have the same number of runs, and share one error with ``df`` degrees of freedom.
 
     Source: Dunnett (1955). Given the control's mean and the error, the comparisons are
     independent; both are integrated over here, so that nothing is random.
@@ -51,31 +49,44 @@ def dunnett_critical(comparisons: int, df: float, alpha: float = ALPHA) -> float
     low, high = t_quantile(df, alpha), t_quantile(df, alpha / comparisons)
     if comparisons == 1:
         return low
-
-    def excess(t: float) -> float:
-        return 1.0 - alpha - _inside(t, comparisons, df)
-
-    return float(brentq(excess, 0.99 * low, 1.01 * high, xtol=1e-10))
+    # It lies between Student's and Bonferroni's value, which are computed with rounding.
+    bounds = 0.99 * low, 1.01 * high
+    return float(brentq(lambda t: 1.0 - alpha - _inside(t, comparisons, df), *bounds, xtol=1e-10))
 
 
 @functools.lru_cache(maxsize=512)
-def error_scale(df: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return nodes and weights to integrate over estimated / true standard deviation.
+def error_scale(df: float) -> tuple[Array, Array]:
+    """Return nodes and weights to integrate over s = estimated / true standard deviation.
 
-    The trapezoidal rule in the logarithm, in which the density falls off smoothly on both
-    sides and the rule is as exact as arithmetic is.
+    As df s² is χ² with df degrees of freedom, x = log s has a density that is largest at 0, and
+    exp(df g(x)) times that elsewhere, g(x) = x - (e^2x - 1) / 2. The trapezoidal rule is used:
+
+    - Ends. g(x) ≤ -x² for x > 0, and g(-u) ≤ -u² / (1 + u) for u > 0. With the ends below, the
+      density has fallen to e^-42 on the right, and to e^-44 (df = 1; less for more) on the left.
+    - Steps of h. Where f is analytic for |Im x| < a, and ∫|f(x + iy)| dx ≤ M for each |y| < a,
+      the error is at most 2 M / (exp(2πa / h) - 1) (Trefethen and Weideman 2014, theorem 5.1).
+      For the density M = cos(2a)^(-df/2), so at most 2e-9 for df = 1 (h = 0.21, a = 0.76), and
+      1e-15 for more. What is integrated with it here is as smooth: tests find p and power
+      within 1e-9 of adaptive quadrature for df = 1, and within 1e-12 for more.
     """
     x = np.linspace(-36.0 / df - 9.0 / math.sqrt(df), 6.5 / math.sqrt(df), 241)
-    log_density = df * x - 0.5 * df * np.exp(2 * x)  # of log(sqrt(chi2 / df)), but for a constant
+    log_density = df * x - 0.5 * df * np.exp(2 * x)
     log_density += 0.5 * df * math.log(0.5 * df) - float(gammaln(0.5 * df)) + math.log(2.0)
     weights = np.exp(log_density) * (x[1] - x[0])
     return np.exp(x), weights / weights.sum()
 
 
 def _inside(t: float, comparisons: int, df: float) -> float:
-    """Return the probability that every |t| is at most ``t`` if nothing differs."""
+    """Return the probability that every |t| is at most ``t`` if nothing differs.
+
+    The control's mean u, in standard errors, is integrated over by the trapezoidal rule too, on
+    one side of 0 as the other is the same. Beyond 8.9 lies 1e-18 of the normal distribution. For
+    complex u the probability within the bounds grows by exp(Im(u)² / 2) at most, so M, as above,
+    is exp((k + 1) a² / 2) for k comparisons, and with the best a the error is at most
+    2 exp(-2π² / (k + 1) / h²): 1e-19 for k = 10, 3e-7 for k = 30, where tests find 1e-13.
+    """
     scale, weights = error_scale(df)
-    control = np.arange(0.0, 9.0, 0.2)  # in standard errors; the other half is the same
+    control = np.arange(0.0, 9.0, 0.2)
     density = np.exp(-0.5 * control**2)
     density[0] /= 2
     bound = math.sqrt(2.0) * t * scale[:, None]

@@ -1,7 +1,7 @@
-"""What the same networks might score on other images: a bootstrap over images.
+"""Intervals of the same networks' scores on other images, by a bootstrap over images.
 
-It says nothing about other training runs, and must not decide between settings: taken for
-replicates, images find differences where there are none in a quarter of cases and more.
+They tell nothing about other training runs and must not decide between settings: with images as
+replicates, a quarter of such decisions and more would be false positives.
 """
 
 from __future__ import annotations
@@ -11,26 +11,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.stats.constants import ALPHA
+from bench.analysis.stats.sample import ALPHA
 
 Array = NDArray[np.float64]
 # (right, truth, predicted), each (..., C) pixels of each class → score (...)
 Score = Callable[[Array, Array, Array], Array]
-
-
-def mean_iou(right: Array, truth: Array, predicted: Array) -> Array:
-    """Mean intersection over union of the classes that occur or are predicted."""
-    return _mean_ratio(right, truth + predicted - right)
-
-
-def pixel_accuracy(right: Array, truth: Array, predicted: Array) -> Array:
-    """Share of the pixels that are right."""
-    return _mean_ratio(right.sum(-1, keepdims=True), truth.sum(-1, keepdims=True))
-
-
-def mean_class_accuracy(right: Array, truth: Array, predicted: Array) -> Array:
-    """Mean share of right pixels, over the classes that occur."""
-    return _mean_ratio(right, truth)
 
 
 def draws(images: int, generator: np.random.Generator, *, count: int = 1000) -> Array:
@@ -38,24 +23,22 @@ def draws(images: int, generator: np.random.Generator, *, count: int = 1000) -> 
     return generator.multinomial(images, np.full(images, 1 / images), size=count).astype(np.float64)
 
 
-def interval(
-    right: Array, truth: Array, predicted: Array, drawn: Array, score: Score
-) -> tuple[float, float]:
+def totals(matrices: NDArray[np.int64]) -> Array:
+    """Return (3, N, C) pixels that are right, true and predicted, of (N, C, C), rows = truth."""
+    right = np.diagonal(matrices, axis1=1, axis2=2)
+    return np.array([right, matrices.sum(2), matrices.sum(1)], dtype=np.float64)
+
+
+def interval(counted: Array, drawn: Array, score: Score) -> tuple[float, float]:
     """Return the 95 % percentile interval of a data set's score, mean over networks.
 
-    Args:
-        right: (K, N, C) pixels that K networks get right in N images, by class.
-        truth: (N, C) pixels of each class in each image.
-        predicted: (K, N, C) pixels that are given each class.
-        drawn: what ``draws`` returned for N images.
-        score: one of ``SCORES``.
+    ``counted`` holds (K, 3, N, C) ``totals`` of K networks on N images.
 
     Source: percentile bootstrap, Efron (1979).
     """
-    occurring = drawn @ truth
     scores = np.zeros(len(drawn))
-    for own, given in zip(right, predicted, strict=True):  # one at a time keeps memory small
-        scores += score(drawn @ own, occurring, drawn @ given) / len(right)
+    for network in counted:  # one at a time keeps memory small
+        scores += score(*(drawn @ network)) / len(counted)
     low, high = np.nanquantile(scores, [ALPHA / 2, 1 - ALPHA / 2])
     return float(low), float(high)
 
@@ -69,7 +52,9 @@ def _mean_ratio(parts: Array, wholes: Array) -> Array:
 
 
 SCORES: Mapping[str, Score] = {
-    "mean_iou": mean_iou,
-    "pixel_accuracy": pixel_accuracy,
-    "mean_class_accuracy": mean_class_accuracy,
+    "mean_iou": lambda right, truth, predicted: _mean_ratio(right, truth + predicted - right),
+    "pixel_accuracy": lambda right, truth, _: _mean_ratio(
+        right.sum(-1, keepdims=True), truth.sum(-1, keepdims=True)
+    ),
+    "mean_class_accuracy": lambda right, truth, _: _mean_ratio(right, truth),
 }

@@ -1,27 +1,25 @@
-"""Which difference a design can see, and how many seeds would see a given one."""
+"""Which difference a design can detect, and how many seeds would detect a given one."""
 
 from __future__ import annotations
 
+import bisect
 import functools
 from collections.abc import Callable
 
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from bench.analysis.stats.constants import ALPHA, POWER
 from bench.analysis.stats.families import dunnett_critical, error_scale
-from bench.analysis.stats.sample import t_quantile
+from bench.analysis.stats.sample import ALPHA, t_quantile
 
-MOST_SEEDS = 100  # beyond these nobody is told to go
+POWER = 0.80  # with which a "detectable" difference is detected
+MOST_SEEDS = 100  # more are not recommended to anybody
 
 
 def critical_value(method: str, comparisons: int, df: float) -> float:
-    """Return how many standard errors a difference needs to be decided.
+    """Return how many standard errors a difference has to exceed to be significant.
 
-    Args:
-        method: ``dunnett``, or ``holm``, of which it is the first step, α / comparisons.
-        comparisons: size of the family.
-        df: of the error.
+    ``method`` is ``dunnett``, or ``holm``, of which it is the first step, α / comparisons.
     """
     if method == "dunnett":
         return dunnett_critical(comparisons, df)
@@ -31,10 +29,7 @@ def critical_value(method: str, comparisons: int, df: float) -> float:
 def power(effect: float, critical: float, df: float) -> float:
     """Return the probability that |t| exceeds ``critical``.
 
-    Args:
-        effect: the true difference in true standard errors.
-        critical: what |t| has to exceed.
-        df: of the standard error's estimate.
+    ``effect`` is the true difference in true standard errors.
 
     Source: the definition of the noncentral t distribution, integrated over the estimate of
     the error (``scipy.stats.nct`` gives the same).
@@ -44,32 +39,22 @@ def power(effect: float, critical: float, df: float) -> float:
 
 
 @functools.lru_cache(maxsize=4096)
-def detectable(critical: float, df: float, wanted: float = POWER) -> float:
-    """Return the true difference, in standard errors, that is seen with a power of ``wanted``."""
-
-    def lack(effect: float) -> float:
-        return power(effect, critical, df) - wanted
-
-    return float(brentq(lack, 0.0, 6.0 * critical + 6.0, xtol=1e-9))
+def detectable(critical: float, df: float) -> float:
+    """Return the true difference, in standard errors, that is detected with 80 % power."""
+    end = 6.0 * critical + 6.0
+    return float(brentq(lambda effect: power(effect, critical, df) - POWER, 0.0, end, xtol=1e-9))
 
 
 def seeds_needed(
     target: float, detectable_with: Callable[[int], float], *, more_than: int = 1
 ) -> int | None:
-    """Return the smallest number of seeds with which a difference is seen; None above 100.
+    """Return the smallest number of seeds with which a difference is detected; None above 100.
 
-    Args:
-        target: the difference that is to be seen.
-        detectable_with: number of seeds, at least 2 → smallest difference seen, falling.
-        more_than: the number of seeds there are, at least 1, which did not decide.
+    ``detectable_with`` is number of seeds, at least 2 → smallest difference detected, falling;
+    ``more_than`` the number of seeds there are, at least 1, which were too few.
     """
-    low, high = more_than, MOST_SEEDS
-    if low >= high or not target > 0 or detectable_with(high) > target:
+    if not target > 0:
         return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        if detectable_with(middle) <= target:
-            high = middle
-        else:
-            low = middle
-    return high
+    possible = range(more_than + 1, MOST_SEEDS + 1)
+    first = bisect.bisect_left(possible, True, key=lambda seeds: detectable_with(seeds) <= target)
+    return possible[first] if first < len(possible) else None

@@ -1,4 +1,4 @@
-"""Samples: mean, standard deviation with degrees of freedom, t-interval; whether spreads differ."""
+"""Samples: mean, standard deviation, t-interval; whether standard deviations differ."""
 
 from __future__ import annotations
 
@@ -9,26 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, stdtrit
 
-from bench.analysis.stats.constants import ALPHA
+ALPHA = 0.05  # of every family of comparisons; intervals are of 1 - ALPHA
 
 
 @dataclass(frozen=True)
 class Sample:
     """A summary of n values; what n does not allow is NaN.
 
-    Attributes:
-        n: how many values.
-        mean: NaN without any.
-        sd: with n - 1 in its denominator; NaN for n < 2.
-        low: end of the 95 % t-interval of the mean; NaN for n < 2.
-        high: its other end.
+    ``sd`` has n - 1 in its denominator; ``low`` and ``high`` are the ends of the 95 % t-interval
+    of the mean.
     """
 
     n: int
-    mean: float
-    sd: float
-    low: float
-    high: float
+    mean: float = math.nan
+    sd: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
 
     @property
     def df(self) -> int:
@@ -37,12 +33,11 @@ class Sample:
 
 
 def describe(values: Iterable[float]) -> Sample:
-    """Summarise values; those that are NaN are no values."""
+    """Summarise values; NaN counts as missing."""
     array = np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
     n = len(array)
     if n < 2:
-        mean = float(array[0]) if n else math.nan
-        return Sample(n, mean, math.nan, math.nan, math.nan)
+        return Sample(n, *array.tolist())
     mean, sd = float(array.mean()), float(array.std(ddof=1))
     half = t_quantile(n - 1) * sd / math.sqrt(n)
     return Sample(n, mean, sd, mean - half, mean + half)
@@ -56,7 +51,8 @@ def t_quantile(df: float, alpha: float = ALPHA) -> float:
 def bartlett(samples: Iterable[Sample]) -> float:
     """Return p of the test that samples have one standard deviation; NaN with fewer than two.
 
-    Source: Bartlett (1937).
+    Source: Bartlett (1937). ``scipy.stats.bartlett`` takes the values themselves, warns of spreads
+    that are 0, and takes more than a second to import.
     """
     known = [(sample.df, sample.sd**2) for sample in samples if sample.n > 1]
     if len(known) < 2:

@@ -1,7 +1,7 @@
-"""Archives: fetched with resuming, unpacked without trust.
+"""Archives of data: downloaded with pooch, and unpacked without trusting what is inside.
 
-An archive is unpacked into a new folder or not at all. Names that lead elsewhere, links,
-devices, and more content than was agreed are refused; nothing is written outside.
+An archive is unpacked into a new folder or not at all. Names that lead out of that folder, links,
+devices and more content than allowed are refused before anything is unpacked.
 """
 
 from __future__ import annotations
@@ -10,39 +10,34 @@ import bz2
 import contextlib
 import gzip
 import lzma
-import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from typing import Any
 
 from bench.errors import UserError
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all (0 = not known)
+# Of each member its name, its size in bytes, and whether it is an ordinary file or folder.
+Members = Iterable[tuple[str, int, bool]]
 
-MAX_BYTES = 4 << 30  # unpacked
-MAX_MEMBERS = 100_000
 _CHUNK = 1 << 20
+_TAR_OVERHEAD = 4096  # bytes of headers and padding that a member of a tar archive may take
+_ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
+# First bytes → how to open the file for reading.
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open, b"": open}
 
 
-def unpack(
-    archive: Path, folder: Path, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS
-) -> None:
+def unpack(archive: Path, folder: Path, *, max_bytes: int, max_members: int) -> None:
     """Unpack a zip or tar archive (plain, gz, bz2, xz) into a folder that does not exist yet.
 
-    Args:
-        archive: the file; its kind is told by its content, not by its name.
-        folder: is there afterwards only if everything was unpacked.
-        max_bytes: the largest total size, unpacked.
-        max_members: the largest number of files and folders.
-
-    Raises:
-        UserError: if the file is no archive, is damaged, holds more than agreed, or holds
-            anything but files and folders inside itself.
+    The content of the file tells its kind, not its name. The folder exists afterwards only if
+    everything was unpacked. UserError if the file is no archive, is damaged, is larger than
+    allowed (bytes of content, files and folders), or has anything but files and folders inside.
     """
     if folder.exists():
         raise ValueError(f"{folder} exists already")
@@ -50,13 +45,15 @@ def unpack(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as staging:
         target = Path(staging) / "content"
         target.mkdir()
-        room = _Room(archive, target, max_bytes, max_members)
         try:
             with archive.open("rb") as file:
-                is_zip = file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
-            (_unpack_zip if is_zip else _unpack_tar)(archive, room)
-        except UserError:
-            raise
+                start = file.read(6)
+            if start.startswith(_ZIP_STARTS):
+                _unpack_zip(archive, target, max_bytes, max_members)
+            else:
+                plain = Path(staging) / "plain.tar"
+                _decompress(archive, start, plain, max_bytes + _TAR_OVERHEAD * max_members)
+                _unpack_tar(archive, plain, target, max_bytes, max_members)
         except FileNotFoundError:
             raise UserError(f"{archive}: no such file") from None
         except (tarfile.TarError, zipfile.BadZipFile) as error:
@@ -66,188 +63,92 @@ def unpack(
         target.rename(folder)
 
 
-def download(
-    url: str, path: Path, *, known_hash: str | None = None, progress: Progress | None = None
-) -> None:
-    """Fetch a file over HTTP; what an interrupted attempt has fetched is not fetched again.
-
-    Args:
-        url: where from.
-        path: the file to write; ``<path>.part`` grows meanwhile.
-        known_hash: ``algorithm:hex``, checked if given.
-        progress: called with the bytes done and the bytes in all.
-
-    Raises:
-        UserError: if it cannot be fetched or is not what the hash says.
-    """
+def download(url: str, path: Path, *, progress: Progress | None = None) -> None:
+    """Download a file over HTTP, completely or not at all; UserError if that fails."""
     import pooch  # late: only downloading needs it
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    pooch.get_logger().setLevel("WARNING")  # it would print where it downloads from
-    try:
-        pooch.retrieve(
-            url,
-            known_hash,
-            fname=path.name,
-            path=path.parent,
-            downloader=lambda url, output, _: _fetch(url, Path(output), part, progress),
-        )
-    except ValueError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{url}: not the file that was expected ({error})") from error
-    except OSError as error:  # requests' exceptions are among them
-        reason = " ".join(str(error).split())
-        raise UserError(f"{url}: cannot be fetched ({reason}); try again to resume") from error
-
-
-class _Room:
-    """Where an archive is unpacked to, and how much more may come."""
-
-    def __init__(self, archive: Path, folder: Path, max_bytes: int, max_members: int) -> None:
-        self.archive = archive
-        self.folder = folder
-        self.bytes_left = max_bytes
-        self.members_left = max_members
-
-    def refuse(self, name: str, why: str) -> UserError:
-        return UserError(f"{self.archive}: refused, {name!r} {why}")
-
-    def take(self, size: int) -> None:
-        self.bytes_left -= size
-        if self.bytes_left < 0:
-            raise UserError(f"{self.archive}: refused, it holds more than was agreed")
-
-    def place(self, name: str) -> Path:
-        """Return where a member belongs; its name is what an attacker controls."""
-        self.members_left -= 1
-        if self.members_left < 0:
-            raise UserError(f"{self.archive}: refused, it holds too many files")
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts:
-            raise self.refuse(name, "leads out of the folder")
-        if any(ord(character) < 32 or character == ":" for character in name):
-            raise self.refuse(name, "is no plain file name")
-        return self.folder / path
-
-    def write(self, source: IO[bytes], target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as file:
-            while chunk := source.read(_CHUNK):
-                self.take(len(chunk))
-                file.write(chunk)
-
-
-class _Counted:
-    """A stream that may yield only so much, whatever the headers inside say."""
-
-    def __init__(self, stream: IO[bytes], room: _Room) -> None:
-        self.stream = stream
-        self.room = room
-        # Headers and padding come on top of the content: a block or two for each member.
-        self.left = room.bytes_left + 4096 * min(room.members_left, MAX_MEMBERS)
-
-    def read(self, size: int) -> bytes:
-        data = self.stream.read(size)
-        self.left -= len(data)
-        if self.left < 0:
-            raise UserError(f"{self.room.archive}: refused, it holds more than was agreed")
-        return data
-
-
-def _unpack_zip(archive: Path, room: _Room) -> None:
-    with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise room.refuse(member.filename, "is a link or a device")
-            target = room.place(member.filename)
-            if member.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            if member.file_size > room.bytes_left:
-                raise room.refuse(member.filename, "makes it larger than was agreed")
-            with file.open(member) as source:
-                room.write(source, target)
-
-
-def _unpack_tar(archive: Path, room: _Room) -> None:
-    with _decompressed(archive) as stream:
-        counted: Any = _Counted(stream, room)
-        with tarfile.open(fileobj=counted, mode="r|") as file:
-            for member in file:
-                if not (member.isfile() or member.isdir()):
-                    raise room.refuse(member.name, "is a link or a device")
-                target = room.place(member.name)
-                if member.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
-                    continue
-                if member.size > room.bytes_left:
-                    raise room.refuse(member.name, "makes it larger than was agreed")
-                source = file.extractfile(member)
-                if source is not None:
-                    room.write(source, target)
-        while counted.read(_CHUNK):  # the checksum of a compressed file stands at its end
-            pass
-
-
-def _decompressed(archive: Path) -> IO[bytes]:
-    with archive.open("rb") as file:
-        start = file.read(6)
-    if start.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.open(archive))
-    if start.startswith(b"BZh"):
-        return cast(IO[bytes], bz2.open(archive))
-    if start == b"\xfd7zXZ\x00":
-        return lzma.open(archive)
-    return archive.open("rb")
-
-
-def _fetch(url: str, output: Path, part: Path, progress: Progress | None) -> None:
-    """Let pooch append to the partial file, then put that where pooch wants it."""
-    import pooch
-
-    with part.open("ab") as file:
-        # One byte is fetched again, so that a finished part still gets a valid answer.
-        have = max(0, file.tell() - 1)
-        file.truncate(have)
-        reporter = _Reporter(file, have, progress)
-        connections = contextlib.ExitStack()  # pooch leaves them open where the transfer fails
-
-        def start(response: Any, **_: object) -> None:
-            connections.enter_context(response)
-            if have and response.status_code in (200, 416):
-                # The server sends everything again, or has another file than before.
-                file.truncate(0)
-                reporter.before = 0
-
+    pooch.get_logger().setLevel("WARNING")  # it would print the address
+    with contextlib.ExitStack() as connections:  # pooch does not close them after a failure
         fetch = pooch.HTTPDownloader(
-            progressbar=reporter,
+            progressbar=_Reporter(progress) if progress else False,
             chunk_size=_CHUNK,
-            headers={"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {},
-            hooks={"response": start},
+            hooks={"response": lambda response, **_: connections.enter_context(response)},
         )
-        with connections:
-            fetch(url, file, None)
-    shutil.move(part, output)
+        try:
+            pooch.retrieve(url, None, path.name, path.parent, downloader=fetch)
+        except OSError as error:  # requests' exceptions are among them
+            reason = " ".join(str(error).split())
+            raise UserError(f"{url}: cannot be downloaded ({reason}); try again") from error
+
+
+def _unpack_zip(archive: Path, target: Path, max_bytes: int, max_members: int) -> None:
+    with zipfile.ZipFile(archive) as file:
+        members = ((info.filename, info.file_size, _is_plain(info)) for info in file.infolist())
+        _refuse_unsafe(archive, members, max_bytes, max_members)
+        for info in file.infolist():
+            info.filename = info.filename.replace("\\", "/")  # some programs on Windows write these
+            # zipfile writes no more than the size that was checked, and compares the checksum.
+            file.extract(info, target)
+
+
+def _is_plain(info: zipfile.ZipInfo) -> bool:
+    # zipfile limits the memory that it decompresses into for these two compressions only.
+    bounded = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    return bounded and stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+
+
+def _unpack_tar(archive: Path, plain: Path, target: Path, max_bytes: int, max_members: int) -> None:
+    with tarfile.open(plain, "r:") as file:
+        members = ((info.name, info.size, info.isfile() or info.isdir()) for info in file)
+        _refuse_unsafe(archive, members, max_bytes, max_members)
+        file.extractall(target, filter="data")
+
+
+def _refuse_unsafe(archive: Path, members: Members, max_bytes: int, max_members: int) -> None:
+    """Raise UserError at the first member that may not be unpacked."""
+    total = 0
+    for number, (name, size, is_plain) in enumerate(members, 1):
+        total += size
+        path = PurePosixPath(name.replace("\\", "/"))
+        if number > max_members:
+            reason = f"it has more than {max_members} files and folders"
+        elif size < 0 or total > max_bytes:
+            reason = f"its content is larger than {max_bytes} bytes"
+        elif not is_plain:
+            reason = f"{name!r} is a link, a device or unusually compressed"
+        elif path.is_absolute() or ".." in path.parts:
+            reason = f"{name!r} leads out of the folder"
+        elif any(ord(character) < 32 or character == ":" for character in name):
+            reason = f"{name!r} is no plain file name"
+        else:
+            continue
+        raise UserError(f"{archive}: refused, {reason}")
+
+
+def _decompress(archive: Path, start: bytes, plain: Path, max_bytes: int) -> None:
+    """Write the tar archive inside a compressed file, read to its end, where the checksum is."""
+    opener: Any = next(way for magic, way in _OPENERS.items() if start.startswith(magic))
+    with opener(archive, "rb") as source, plain.open("wb") as file:
+        while chunk := source.read(_CHUNK):
+            if file.tell() + len(chunk) > max_bytes:
+                raise UserError(f"{archive}: refused, its content is larger than allowed")
+            file.write(chunk)
 
 
 class _Reporter:
-    """What pooch takes for a progress bar; the bytes that were there before count as done."""
+    """The progress bar that pooch updates."""
 
-    def __init__(self, file: IO[bytes], before: int, progress: Progress | None) -> None:
-        self.file = file
-        self.before = before
+    def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.total = 0  # pooch sets it to the bytes that this attempt will bring
+        self.done, self.total = 0, 0  # pooch sets the total; 0 if the server does not tell
 
-    def update(self, _: int) -> None:
-        if self.progress is not None:
-            done = self.file.seek(0, 2)
-            self.progress(done, max(done, self.before + self.total))
+    def update(self, size: int) -> None:
+        """Count a chunk. Pooch counts the last one as full, and the whole file at the end."""
+        self.done = min(self.done + size, self.total) if self.total else self.done + size
+        self.progress(self.done, self.total)
 
     def reset(self) -> None:
-        pass
+        """Ignored, so that the number of bytes done never falls."""
 
     def close(self) -> None:
-        pass
+        """Nothing is open."""

@@ -1,7 +1,7 @@
-"""Image files, read strictly: what is not plainly an 8-bit picture is refused by name.
+"""Image files, read strictly: a file that is not an ordinary 8-bit image is refused by name.
 
-Decoders are lenient in ways that would change an experiment without a word: half a file
-becomes half a picture, 16 bits become 8, a rotation flag turns the image but not its mask.
+Decoders are lenient in ways that would silently change an experiment: half a file becomes half
+an image, 16 bits become 8, a rotation flag turns the image but not its mask.
 """
 
 from __future__ import annotations
@@ -18,29 +18,26 @@ from bench.errors import UserError
 _FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _ORIENTATION = 0x0112  # the EXIF tag; 1 = upright
 _PLAIN = {"1", "L", "P", "RGB", "RGBA", "LA", "PA"}
-_DEEP = {"I", "F"}
 
 
 def read_colour(path: Path) -> NDArray[np.uint8]:
-    """Return a picture as (H, W, 3) RGB; grey values and colour tables are expanded.
+    """Return an image as (H, W, 3) RGB; grey values and colour tables are expanded.
 
-    Raises:
-        UserError: if the file is missing, damaged, or no upright, opaque 8-bit picture.
+    UserError if the file is missing, damaged, or no upright, opaque 8-bit image.
     """
     return np.array(_opaque(path).convert("RGB"))
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
-    """Return a picture as (H, W, 1) grey values; raises as ``read_colour``."""
+    """Return an image as (H, W, 1) grey values; raises as ``read_colour``."""
     return np.array(_opaque(path).convert("L"))[..., None]
 
 
 def read_ids(path: Path) -> NDArray[np.uint8]:
-    """Return the numbers that a single-channel file holds, (H, W); of a colour table, its indices.
+    """Return the numbers in a single-channel file, (H, W); of a colour table, its indices.
 
-    Raises:
-        UserError: as ``read_colour``, and if the file has colours or fewer than 8 bits of grey,
-            which decoders stretch to 0..255.
+    Raises as ``read_colour``, and if the file has colours or fewer than 8 bits of grey, which
+    decoders stretch to 0..255.
     """
     image = _single(path, exact=True)
     if image.mode not in ("1", "L", "P"):
@@ -52,7 +49,7 @@ def read_stack(path: Path) -> NDArray[np.uint8]:
     """Return the pages of a grey TIFF file, (N, H, W); raises as ``read_colour``."""
     pages = [np.array(page) for page in _frames(path, exact=True)]
     if any(page.ndim != 2 or page.shape != pages[0].shape for page in pages):
-        raise UserError(f"{path}: its pages are not grey pictures of one size")
+        raise UserError(f"{path}: its pages are not grey images of one size")
     return np.stack(pages).astype(np.uint8)
 
 
@@ -68,7 +65,7 @@ def _opaque(path: Path) -> Image.Image:
 def _single(path: Path, *, exact: bool) -> Image.Image:
     frames = _frames(path, exact=exact)
     if len(frames) > 1:
-        raise UserError(f"{path}: holds {len(frames)} pictures; one is needed")
+        raise UserError(f"{path}: contains {len(frames)} images; one is needed")
     return frames[0]
 
 
@@ -78,7 +75,7 @@ def _frames(path: Path, *, exact: bool) -> list[Image.Image]:
             warnings.simplefilter("ignore")  # oddities in tags that do not touch the pixels
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
-                # Of a JPEG with companions (MPO: previews, depth) the first is the picture.
+                # Of a JPEG with further images (MPO: previews, depth) the first is the image.
                 count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
                 return [_frame(image, i, path, exact=exact) for i in range(count)]
     except UserError:
@@ -90,7 +87,7 @@ def _frames(path: Path, *, exact: bool) -> list[Image.Image]:
         raise UserError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise UserError(f"{path}: no image file ({', '.join(_FORMATS)} are read)") from None
-    except Exception as error:  # a decoder may stumble over damaged bytes in any way it likes
+    except Exception as error:  # decoders raise errors of any type at damaged bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: cannot be read ({reason})") from error
 
@@ -99,7 +96,7 @@ def _frame(image: Image.Image, index: int, path: Path, *, exact: bool) -> Image.
     if index:
         image.seek(index)
     raw = _raw_mode(image)
-    if image.mode in _DEEP or image.mode.startswith("I;") or ";16" in raw:
+    if image.mode == "F" or image.mode.startswith("I") or ";16" in raw:
         raise UserError(f"{path}: has more than 8 bits a channel; save it with 8")
     if image.mode not in _PLAIN:
         raise UserError(f"{path}: has {image.mode} colours; save it as RGB or grey")
@@ -114,7 +111,5 @@ def _frame(image: Image.Image, index: int, path: Path, *, exact: bool) -> Image.
 def _raw_mode(image: Image.Image) -> str:
     """Return how the file packs its pixels, such as ``RGB;16B``; an image's mode hides it."""
     tiles = getattr(image, "tile", [])
-    if not tiles:
-        return ""
-    arguments = tiles[0][3]
+    arguments = tiles[0][3] if tiles else ""
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)

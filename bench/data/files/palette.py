@@ -1,13 +1,14 @@
-"""Masks as they are stored, masks as labels, and the one look-up table between them.
+"""From stored masks to labels and back: one look-up table for values or colours.
 
-A table of colours has an entry for each of the 2^24, so a pixel costs one access whatever the
-number of classes, and what stands for nothing is found in the same pass.
+A table of colours has an entry for each of the 2^24, so that a pixel takes one access for any
+number of classes, and unknown colours are found in the same pass.
 """
 
 from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,24 +16,18 @@ from numpy.typing import NDArray
 
 from bench.errors import UserError
 
-UNKNOWN = 254  # a table's entry for what stands for nothing; so labels end at 253
+UNKNOWN = 254  # a table's entry for values and colours of no class; so labels end at 253
 _NAMED = 3  # unknown colours or values that an error message names
 
+Bytes = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # red, green, blue
 
 
-def lookup_table(meanings: Sequence[Colour | int], labels: Sequence[int]) -> NDArray[np.uint8]:
+def lookup_table(meanings: Sequence[Colour | int], labels: Sequence[int]) -> Bytes:
     """Return the table that maps ``meanings[i]`` to ``labels[i]`` and all else to UNKNOWN.
 
-    Args:
-        meanings: colours, or values in 0..255; not both.
-        labels: 0..253, or 255; several meanings may share one.
-
-    Returns:
-        2^24 labels, that of a colour at red + 256 green + 65536 blue; or 256, one a value.
-
-    Raises:
-        ValueError: if a meaning is given twice or a label is UNKNOWN.
+    It has 2^24 entries for colours, at index red + 256 green + 65536 blue, or 256 for values.
+    Several meanings may share a label, which is 0..253 or 255.
     """
     if len(set(meanings)) != len(meanings):
         raise ValueError("a colour or value is given twice")
@@ -48,55 +43,40 @@ def lookup_table(meanings: Sequence[Colour | int], labels: Sequence[int]) -> NDA
     return table
 
 
-def to_labels(
-    mask: NDArray[np.uint8], table: NDArray[np.uint8], *, source: object
-) -> NDArray[np.uint8]:
-    """Return the labels of a mask.
+def to_labels(mask: Bytes, table: Bytes, *, source: object) -> Bytes:
+    """Return the (H, W) labels of a mask: RGB colours (H, W, 3), or values (H, W).
 
-    Args:
-        mask: colours (H, W, 3), RGB; or values (H, W).
-        table: what ``lookup_table`` returned for colours or for values.
-        source: the file, to be named in the message.
-
-    Returns:
-        (H, W) labels.
-
-    Raises:
-        UserError: if the table knows nothing of a colour or value; those are counted.
+    UserError names the source, and the colours or values that the table does not have.
     """
-    labels: NDArray[np.uint8] = table.take(_codes(mask) if mask.ndim == 3 else mask)
+    codes: NDArray[Any] = mask
+    if mask.ndim == 3:
+        # A fourth, zero byte makes each pixel one little-endian integer without computation.
+        padded = cv2.cvtColor(mask, cv2.COLOR_RGB2RGBA)
+        padded[..., 3] = 0
+        codes = padded.view("<i4")[..., 0]
+    labels: Bytes = table.take(codes)
     unknown = labels == UNKNOWN
     if unknown.any():
         raise UserError(f"{source}: {_describe(mask[unknown])}")
     return labels
 
 
-def to_colours(
-    labels: NDArray[np.uint8], palette: NDArray[np.uint8], *, void: Colour = (0, 0, 0)
-) -> NDArray[np.uint8]:
-    """Return an RGB picture (H, W, 3) of labels (H, W); those beyond the palette get ``void``."""
+def to_colours(labels: Bytes, palette: Bytes, *, void: Colour = (0, 0, 0)) -> Bytes:
+    """Return an RGB image (H, W, 3) of labels (H, W); labels beyond the palette get ``void``."""
     table = np.full((256, 3), void, dtype=np.uint8)
     table[: len(palette)] = palette
     return table[labels]
 
 
 def distinct_colours(count: int) -> list[Colour]:
-    """Return colours for classes that came without any: hues a golden angle apart."""
-    hues = [index * 0.618034 % 1 for index in range(count)]
-    values = [(0.9, 0.65, 0.45)[index % 3] for index in range(count)]
-    floats = [colorsys.hsv_to_rgb(hue, 0.7, value) for hue, value in zip(hues, values, strict=True)]
+    """Return colours for classes that have none: hues a golden angle apart."""
+    values = (0.9, 0.65, 0.45)
+    floats = [colorsys.hsv_to_rgb(i * 0.618034 % 1, 0.7, values[i % 3]) for i in range(count)]
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in floats]
 
 
-def _codes(coloured: NDArray[np.uint8]) -> NDArray[np.int32]:
-    # A fourth, zero byte makes one little-endian integer of each pixel without arithmetic.
-    padded = cv2.cvtColor(coloured, cv2.COLOR_RGB2RGBA)
-    padded[..., 3] = 0
-    return padded.view("<i4")[..., 0]
-
-
-def _describe(pixels: NDArray[np.uint8]) -> str:
-    """Say which colours (N, 3) or values (N,) are unknown, the most frequent first."""
+def _describe(pixels: Bytes) -> str:
+    """Return a message about unknown colours (N, 3) or values (N,), the most frequent first."""
     found, counts = np.unique(pixels, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     named = [

@@ -1,7 +1,6 @@
-"""A painter of labelled scenes: sky, ground, buildings, trees, cars, people, animals.
+"""Draws labelled scenes: sky, ground, buildings, trees, cars, people, animals.
 
-Everything is integer arithmetic on numpy arrays and one random generator, so that a seed
-gives the same bytes everywhere.
+Integer arithmetic and one random generator, so that a seed gives the same bytes on any machine.
 """
 
 from __future__ import annotations
@@ -12,12 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Region = NDArray[np.bool_]  # (H, W)
-Grid = NDArray[np.int64]  # (H, W)
-Colour = tuple[int, int, int]
-
-LABELS = ("sky", "tree", "building", "grass", "road", "water", "car", "person", "animal")
-VOID = 255
+from bench.data.synthetic.canvas import LABELS, VOID, Canvas
 
 _SKIES = [((60, 115, 205), (175, 205, 235)), ((140, 150, 165), (205, 208, 210)),
           ((95, 95, 155), (240, 180, 130))]  # fmt: skip
@@ -33,92 +27,23 @@ _DARK = (35, 35, 40)
 
 
 def draw_scene(
-    rng: Generator, size: tuple[int, int], cast: Collection[str]
+    rng: Generator, size: tuple[int, int], contents: Collection[str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Paint one scene.
+    """Return an (H, W, 3) RGB image and its (H, W) labels; ``size`` is (H, W).
 
-    Args:
-        rng: decides everything that ``cast`` does not.
-        size: height and width in pixels.
-        cast: which of LABELS to paint besides sky and grass.
-
-    Returns:
-        An (H, W, 3) RGB image and its (H, W) labels: indices into LABELS, VOID along the
-        borders between regions and on a few things that are no class.
+    ``contents`` says which of LABELS to draw besides sky and grass. Labels are indices into
+    LABELS; VOID are the borders between regions, and a few objects of no class.
     """
-    canvas = _Canvas(rng, size)
-    for name, paint in _PAINTERS.items():
-        if name in cast or name in ("sky", "grass"):
-            paint(canvas)
+    canvas = Canvas(rng, size)
+    for name, draw in _PAINTERS.items():
+        if name in contents or name in ("sky", "grass"):
+            draw(canvas)
     if rng.integers(4) == 0:
         _lamp_post(canvas)
-    return _photograph(canvas), _with_borders(canvas.labels)
+    return _render(canvas), _void_borders(canvas.labels)
 
 
-def smooth_noise(rng: Generator, size: tuple[int, int], cell: tuple[int, int]) -> Grid:
-    """Return noise in -128..127, interpolated between random points a cell apart."""
-    (height, width), (cell_y, cell_x) = size, cell
-    points = rng.integers(-128, 128, size=(height // cell_y + 2, width // cell_x + 2))
-    row, part_y = np.divmod(np.arange(height, dtype=np.int64), cell_y)
-    column, part_x = np.divmod(np.arange(width, dtype=np.int64), cell_x)
-    lines = points[row] * (cell_y - part_y)[:, None] + points[row + 1] * part_y[:, None]
-    values: Grid = lines[:, column] * (cell_x - part_x) + lines[:, column + 1] * part_x
-    return values // (cell_y * cell_x)
-
-
-class _Canvas:
-    """The picture so far. ``unit`` is a hundredth of the shorter side: objects scale with it."""
-
-    def __init__(self, rng: Generator, size: tuple[int, int]) -> None:
-        self.rng = rng
-        self.height, self.width = size
-        self.y = np.arange(self.height, dtype=np.int64)[:, None]
-        self.x = np.arange(self.width, dtype=np.int64)[None, :]
-        self.image = np.zeros((*size, 3), dtype=np.int64)
-        self.labels = np.zeros(size, dtype=np.uint8)
-        self.horizon = self.height * self.between(28, 50) // 100
-        self.road_x = self.between(self.width // 4, self.width * 3 // 4)
-
-    def between(self, low: int, high: int) -> int:
-        return int(self.rng.integers(low, high + 1))
-
-    def length(self, low: int, high: int) -> int:
-        """Return a length of ``low`` to ``high`` hundredths of the shorter side, at least 1."""
-        return max(1, self.between(low, high) * min(self.height, self.width) // 100)
-
-    def choose(self, colours: list[Colour]) -> Colour:
-        """Return one of the colours, slightly off."""
-        red, green, blue = colours[self.between(0, len(colours) - 1)]
-        shift = self.between(-14, 14)
-        return red + shift, green + shift, blue + shift + self.between(-8, 8)
-
-    def noise(self, cell_y: int, cell_x: int) -> Grid:
-        return smooth_noise(self.rng, (self.height, self.width), (cell_y, cell_x))
-
-    def fill(self, region: Region, name: str, colour: Colour, texture: Grid | int = 0) -> None:
-        """Paint a region with a colour plus a texture, and label it."""
-        region = np.broadcast_to(region, self.labels.shape)
-        rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
-        if not rows.size:
-            return
-        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # most are small
-        grain = np.broadcast_to(np.asarray(texture), region.shape)[part]
-        paint = grain[..., None] + np.asarray(colour)
-        np.copyto(self.image[part], paint, where=region[part][..., None])
-        label = LABELS.index(name) if name in LABELS else VOID
-        self.labels[part][region[part]] = label
-
-    def box(self, left: int, top: int, width: int, height: int) -> Region:
-        inside_y = (self.y >= top) & (self.y < top + height)
-        return inside_y & (self.x >= left) & (self.x < left + width)
-
-    def ellipse(self, x: int, y: int, radius_x: int, radius_y: int) -> Region:
-        a, b = max(1, radius_x), max(1, radius_y)
-        inside: Region = ((self.x - x) * b) ** 2 + ((self.y - y) * a) ** 2 <= (a * b) ** 2
-        return inside
-
-
-def _sky(canvas: _Canvas) -> None:
+def _sky(canvas: Canvas) -> None:
     top, bottom = _SKIES[canvas.between(0, len(_SKIES) - 1)]
     depth = np.minimum(canvas.y, canvas.horizon)[..., None]
     start, end = np.asarray(top), np.asarray(bottom)
@@ -128,13 +53,13 @@ def _sky(canvas: _Canvas) -> None:
     canvas.labels[:] = LABELS.index("sky")
 
 
-def _grass(canvas: _Canvas) -> None:
+def _grass(canvas: Canvas) -> None:
     hill = canvas.noise(canvas.height, canvas.width // 3)[0] * canvas.between(0, 8) // 128
     blades = canvas.noise(2, 1) // 6 + canvas.noise(12, 17) // 5
     canvas.fill(canvas.y >= canvas.horizon + hill, "grass", canvas.choose(_GRASSES), blades)
 
 
-def _water(canvas: _Canvas) -> None:
+def _water(canvas: Canvas) -> None:
     ground = canvas.height - canvas.horizon
     shore = canvas.horizon + canvas.between(0, ground // 2)
     bank = canvas.noise(canvas.height, canvas.width // 4)[0] // 24
@@ -144,7 +69,7 @@ def _water(canvas: _Canvas) -> None:
     canvas.fill(region, "water", canvas.choose(_WATERS), waves)
 
 
-def _road(canvas: _Canvas) -> None:
+def _road(canvas: Canvas) -> None:
     ground = canvas.height - canvas.horizon
     tarmac = canvas.choose(_ROADS)
     grain = canvas.noise(1, 1) // 12 + canvas.noise(16, 16) // 9
@@ -163,7 +88,7 @@ def _road(canvas: _Canvas) -> None:
     canvas.fill(region & line, "road", (215, 212, 200))
 
 
-def _building(canvas: _Canvas) -> None:
+def _building(canvas: Canvas) -> None:
     left = canvas.between(-canvas.width // 8, canvas.width // 2)
     for _ in range(canvas.between(1, 3)):
         width, height = canvas.length(22, 48), canvas.length(24, 62)
@@ -185,7 +110,7 @@ def _building(canvas: _Canvas) -> None:
         left += width + canvas.between(-6, 14)
 
 
-def _tree(canvas: _Canvas) -> None:
+def _tree(canvas: Canvas) -> None:
     leaves = canvas.choose(_LEAVES)
     for _ in range(canvas.between(1, 4)):
         x, height = canvas.between(0, canvas.width), canvas.length(28, 58)
@@ -194,16 +119,14 @@ def _tree(canvas: _Canvas) -> None:
         canvas.fill(trunk, "tree", (80, 60, 45), canvas.noise(3, 1) // 9)
         crown = canvas.ellipse(x, foot - height * 2 // 3, height // 4, height // 3)
         for _ in range(5):
-            crown |= canvas.ellipse(
-                x + canvas.between(-height, height) // 5,
-                foot - height * canvas.between(45, 90) // 100,
-                height * canvas.between(10, 20) // 100,
-                height * canvas.between(10, 18) // 100,
-            )
+            aside, above = canvas.between(-height, height) // 5, canvas.between(45, 90)
+            wide, high = canvas.between(10, 20), canvas.between(10, 18)
+            radii = height * wide // 100, height * high // 100
+            crown |= canvas.ellipse(x + aside, foot - height * above // 100, *radii)
         canvas.fill(crown, "tree", leaves, canvas.noise(2, 2) // 4 + canvas.noise(8, 8) // 5)
 
 
-def _car(canvas: _Canvas) -> None:
+def _car(canvas: Canvas) -> None:
     for _ in range(canvas.between(1, 2)):
         width = canvas.length(30, 56)
         height = width * canvas.between(26, 32) // 100
@@ -213,9 +136,8 @@ def _car(canvas: _Canvas) -> None:
         top = foot - height - height * 3 // 4
         slope = (canvas.y - top) // 2
         cabin = canvas.box(left, top, width, height)
-        cabin &= (canvas.x >= left + width // 4 - slope) & (
-            canvas.x < left + width * 3 // 4 + slope
-        )
+        cabin &= canvas.x >= left + width // 4 - slope
+        cabin &= canvas.x < left + width * 3 // 4 + slope
         canvas.fill(cabin | canvas.box(left, foot - height, width, height), "car", paint, shine)
         panes = canvas.box(left, top + 2, width, height // 2) & cabin
         panes &= abs(2 * (canvas.x - left) - width) > 3
@@ -225,7 +147,7 @@ def _car(canvas: _Canvas) -> None:
             canvas.fill(canvas.ellipse(wheel, foot, height * 2 // 5, height * 2 // 5), "car", _DARK)
 
 
-def _animal(canvas: _Canvas) -> None:
+def _animal(canvas: Canvas) -> None:
     coat, spots = canvas.choose(_COATS), canvas.choose(_COATS)
     for _ in range(canvas.between(1, 3)):
         size = canvas.length(11, 20)
@@ -239,17 +161,16 @@ def _animal(canvas: _Canvas) -> None:
         canvas.fill(body & (canvas.noise(6, 7) > 45), "animal", spots)
 
 
-def _person(canvas: _Canvas) -> None:
+def _person(canvas: Canvas) -> None:
     for _ in range(canvas.between(1, 3)):
         height = canvas.length(34, 60)
-        foot = canvas.between(
-            min(canvas.horizon + height // 2, canvas.height - 3), canvas.height - 2
-        )
+        highest = min(canvas.horizon + height // 2, canvas.height - 3)
+        foot = canvas.between(highest, canvas.height - 2)
         x, head = canvas.between(height // 4, canvas.width - height // 4), max(2, height // 11)
         folds = canvas.noise(3, 3) // 8
         for side in (-1, 1):
-            leg = canvas.box(x - height // 14 + side * height // 16, foot - height // 2,
-                             height // 7, height // 2)  # fmt: skip
+            left = x - height // 14 + side * height // 16
+            leg = canvas.box(left, foot - height // 2, height // 7, height // 2)
             canvas.fill(leg, "person", canvas.choose(_CLOTHES[1:4]), folds)
         coat = canvas.ellipse(x, foot - height * 6 // 10, height // 6, height * 3 // 10)
         canvas.fill(coat, "person", canvas.choose(_CLOTHES), folds)
@@ -257,14 +178,14 @@ def _person(canvas: _Canvas) -> None:
         canvas.fill(face, "person", canvas.choose([(220, 175, 145), (140, 95, 70)]))
 
 
-def _lamp_post(canvas: _Canvas) -> None:
+def _lamp_post(canvas: Canvas) -> None:
     foot, height = canvas.horizon + canvas.length(8, 30), canvas.length(40, 60)
     x = canvas.between(8, canvas.width - 8)
     post = canvas.box(x, foot - height, 2, height) | canvas.box(x - 4, foot - height, 10, 3)
     canvas.fill(post, "no class", (70, 72, 75))
 
 
-def _photograph(canvas: _Canvas) -> NDArray[np.uint8]:
+def _render(canvas: Canvas) -> NDArray[np.uint8]:
     """Light the picture from one side, tint it, and add the grain of a sensor."""
     slope_x, slope_y = canvas.between(-25, 25), canvas.between(-15, 15)
     light = canvas.between(75, 120) + slope_x * (2 * canvas.x - canvas.width) // canvas.width
@@ -276,7 +197,7 @@ def _photograph(canvas: _Canvas) -> NDArray[np.uint8]:
     return np.asarray(lit.clip(0, 255), dtype=np.uint8)
 
 
-def _with_borders(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _void_borders(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the labels with VOID where two regions meet, on both sides."""
     border = np.zeros(labels.shape, dtype=np.bool_)
     across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
@@ -287,14 +208,7 @@ def _with_borders(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(border, np.uint8(VOID), labels)
 
 
-_PAINTERS: dict[str, Callable[[_Canvas], None]] = {  # from back to front
-    "sky": _sky,
-    "grass": _grass,
-    "water": _water,
-    "road": _road,
-    "building": _building,
-    "tree": _tree,
-    "car": _car,
-    "animal": _animal,
-    "person": _person,
-}
+_PAINTERS: dict[str, Callable[[Canvas], None]] = {  # from back to front
+    "sky": _sky, "grass": _grass, "water": _water, "road": _road, "building": _building,
+    "tree": _tree, "car": _car, "animal": _animal, "person": _person,
+}  # fmt: skip

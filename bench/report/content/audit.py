@@ -1,9 +1,7 @@
-"""The metric audit of a report: the same predictions by every convention, beside canaries."""
+"""The metric audit of a report: the same predictions by every metric variant."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,21 +11,19 @@ import pandas as pd
 from bench.analysis.analysis import Analysis
 from bench.evaluation import audit
 from bench.evaluation.counts import ImageCounts
-from bench.evaluation.dummy_baselines import CANARIES, PERFECT, from_counts, most_frequent
-from bench.evaluation.metric_variants import CONVENTIONS
-from bench.report.content.views import Table
+from bench.evaluation.dummy_baselines import DUMMY_BASELINES, PERFECT, from_counts, most_frequent
+from bench.evaluation.metric_variants import VARIANTS
+from bench.report.content.numbers import score, significant
+from bench.report.content.prose import say
+from bench.report.content.table import Column, Table, table
 
 
 @dataclass(frozen=True)
 class Section:
     """The audit of arms that were evaluated on the same pixels.
 
-    Attributes:
-        arms: their labels.
-        title: names them, and the seeds if not all were evaluated on these pixels.
-        sentences: what a reader has to know before the table.
-        flags: a sentence for each convention that misleads here.
-        table: the scores of canaries and arms.
+    ``title`` names the arms, and the seeds if not all were evaluated on these pixels;
+    ``sentences`` are to be read before the table, ``flags`` say which metric variants mislead.
     """
 
     arms: tuple[str, ...]
@@ -37,145 +33,110 @@ class Section:
     table: Table
 
 
-@dataclass(frozen=True)
-class _Trials:
-    """The finished trials that share a truth: what canaries are made of, and scores by arm."""
-
-    classes: tuple[str, ...]
-    training_pixels: tuple[int, ...]
-    first: ImageCounts
-    scores: dict[str, list[dict[str, float]]]
-    seeds: set[int]
-
-
 def sections(results: Analysis) -> tuple[Section, ...]:
-    """Return an audit for each set of pixels that arms were evaluated on; none without sums.
+    """Return an audit for each set of pixels that arms were evaluated on.
 
     Made from the counts of each finished trial that has the soft sums and the number of
     training pixels too.
     """
-    found = [_section(results, group) for group in _groups(results)]
-    # Where seeds hold out different images, how to read an audit is said once.
-    return tuple(
-        replace(one, sentences=one.sentences[:1])
-        if any(one.arms == earlier.arms for earlier in found[:i])
-        else one
-        for i, one in enumerate(found)
-    )
-
-
-def definitions() -> Table:
-    """Return a row for each convention: what it is, and what it makes of an absent class."""
-    rows = tuple(
-        (name, convention.about, "counts as right" if convention.rewards_absent else "left out")
-        for name, convention in CONVENTIONS.items()
-    )
-    return Table(("convention", "what it is", "a class neither true nor predicted"), rows)
-
-
-def _groups(results: Analysis) -> list[_Trials]:
-    groups: dict[Any, _Trials] = {}
+    groups: dict[Any, tuple[ImageCounts, list[dict[str, Any]]]] = {}
     for arm, key, seed in results.done[["arm", "key", "seed"]].to_numpy():
         counts, result = results.counts.get(key), results.records[key].accuracy
         if result is None or counts is None or counts.soft is None or counts.train_pixels is None:
             continue
-        evidence = counts.evidence()
-        classes = result.classes
-        same = classes, counts.train_pixels, evidence.names, evidence.truth.tobytes()
-        group = groups.setdefault(same, _Trials(classes, counts.train_pixels, evidence, {}, set()))
-        group.seeds.add(int(seed))
-        group.scores.setdefault(arm, []).append(audit.column(evidence))
-    return list(groups.values())
+        images = counts.image_counts()
+        same = result.classes, counts.train_pixels, images.names, images.truth.tobytes()
+        _, rows = groups.setdefault(same, (images, []))
+        rows.append({"arm": arm, "seed": seed, **audit.column(images)})
+    found: list[Section] = []
+    for (classes, pixels, *_), (images, rows) in groups.items():
+        section = _section(results, classes, pixels, images, pd.DataFrame(rows))
+        # Where seeds hold out different images, how to read an audit is said once.
+        repeated = any(section.arms == earlier.arms for earlier in found)
+        found.append(replace(section, sentences=section.sentences[:1]) if repeated else section)
+    return tuple(found)
 
 
-def _section(results: Analysis, trials: _Trials) -> Section:
-    first = trials.first
-    pixels = np.array(trials.training_pixels, dtype=np.int64)
-    known = from_counts(
-        first.names, first.truth.astype(np.int64), pixels, batch_size=first.batch_size
+def definitions() -> Table:
+    """Return a row for each metric variant: what it is, and what it makes of an absent class."""
+    variants = VARIANTS.values()
+    absent = ["counts as right" if one.rewards_absent else "left out" for one in variants]
+    return table(
+        (Column("variant", "metric variant"), VARIANTS),
+        (Column("about", "definition"), [one.about for one in variants]),
+        (Column("absent", "a class neither true nor predicted"), absent),
     )
-    canaries = audit.table(known)
-    arms = pd.DataFrame({arm: pd.DataFrame(runs).mean() for arm, runs in trials.scores.items()})
-    flags = tuple(flag.text for flag in audit.flags(canaries))
-    sentences = (
-        f"The same predictions of {len(first.names)} images, scored by each convention.",
-        "An arm's score is the mean over its training runs.",
-        *_about_canaries(trials.classes[most_frequent(pixels)]),
-        f"The study's score is taken over batches of {first.batch_size} images.",
-        *([] if flags else ["No convention gives a know-nothing predictor a high score here."]),
-        *_about_arms(arms),
+
+
+def score_table(scores: pd.DataFrame) -> Table:
+    """Return a row for each predictor, of scores with a row for each metric variant."""
+    columns = (
+        Column(name, name, "number", significant if name == "classes_averaged" else score)
+        for name in map(str, scores.index)
     )
+    predictors = (Column("predictor", "predictor"), scores.columns)
+    return table(predictors, *((column, scores.loc[column.name]) for column in columns))
+
+
+def _section(
+    results: Analysis,
+    classes: tuple[str, ...],
+    training_pixels: tuple[int, ...],
+    first: ImageCounts,
+    runs: pd.DataFrame,
+) -> Section:
+    truth, pixels = first.truth.astype(np.int64), np.array(training_pixels, dtype=np.int64)
+    dummies = audit.table(from_counts(first.names, truth, pixels, batch_size=first.batch_size))
     # Arms in the order of the plan, whichever was measured first.
-    ordered = [arm for arm in results.arms if arm in arms]
-    table = _table(pd.concat([canaries, arms[ordered]], axis=1))
-    title, noun = f"Audit of {', '.join(ordered)}", results.measurement.replicate
-    if trials.seeds != set(results.done["seed"]):
-        title += (
-            f", {noun}{'s' * (len(trials.seeds) > 1)} {', '.join(map(str, sorted(trials.seeds)))}"
-        )
-    return Section(tuple(ordered), title, sentences, flags, table)
-
-
-def _about_canaries(frequent: str) -> Iterator[str]:
-    what = {**CANARIES, "most_frequent": f"{CANARIES['most_frequent']} ({frequent})"}
-    yield (
-        "Beside the arms stand four predictors that need no network: "
-        + "; ".join(f"{name} {does}" for name, does in what.items())
-        + f". All but {PERFECT} know nothing of the images."
+    ordered = [arm for arm in results.arms if arm in set(runs["arm"])]
+    scores = runs.drop(columns=["arm", "seed"])
+    arms = pd.DataFrame({arm: scores[runs["arm"] == arm].mean() for arm in ordered})
+    flags = tuple(flag.text for flag in audit.flags(dummies))
+    sentences = say(
+        results,
+        "audit",
+        images=len(first.names),
+        batch_size=first.batch_size,
+        baselines=DUMMY_BASELINES,
+        perfect=PERFECT,
+        frequent=classes[most_frequent(pixels)],
+        high_share=f"{100 * audit.HIGH_SHARE:.0f}",
+        high_excess=f"{100 * audit.HIGH_EXCESS:.0f}",
+        perfect_least=audit.PERFECT_LEAST,
+        flags=flags,
+        **about_arms(arms),
     )
-    yield (
-        f"A convention is flagged if it gives one of those three {audit.FOOLED:.0%} of what it "
-        f"gives the perfect prediction, or exceeds dataset by {audit.FLATTERED:.0%} of that; and "
-        f"if it gives the perfect prediction less than {audit.UNFAIR}."
-    )
+    title = f"Audit of {', '.join(ordered)}"
+    seeds = sorted(set(runs["seed"]))
+    if len(seeds) < results.done["seed"].nunique():
+        title += f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    everyone = score_table(pd.concat([dummies, arms], axis=1))
+    return Section(tuple(ordered), title, tuple(sentences), flags, everyone)
 
 
-def _about_arms(arms: pd.DataFrame) -> Iterator[str]:
-    by_row = {str(row): arms.loc[row].dropna().to_dict() for row in arms.index}
-    study, own = by_row["study"], by_row["dataset"]
-    above = {arm: study[arm] - own[arm] for arm in study if arm in own}
-    most = max(above, key=above.__getitem__, default=None)
-    if most is not None and above[most] >= audit.FLATTERED:
-        yield (
-            f"Of the {study[most]:.3f} that study gives to {most}, "
-            f"{by_row['study_absent'][most]:.3f} is for classes that a batch does not hold; "
-            f"dataset gives it {own[most]:.3f}."
-        )
-    if len(arms.columns) < 2:
-        return
+def about_arms(arms: pd.DataFrame) -> dict[str, Any]:
+    """Return what the scores of arms show.
+
+    Returns:
+        excess: of the arm that `study` scores furthest above `dataset`, both scores and the part
+            of the former from absent classes; None where none is far above.
+        first: the arm that `dataset` ranks first, of several.
+        others: each other arm → the metric variants that rank it first.
+    """
     first = {
-        name: str(max(by_row[name], key=by_row[name].__getitem__))
-        for name in CONVENTIONS
-        if by_row[name]
+        name: str(arms.loc[name].astype(float).idxmax())
+        for name in VARIANTS
+        if len(arms.columns) > 1 and arms.loc[name].notna().any()
     }
-    other = {name: arm for name, arm in first.items() if arm != first.get("dataset")}
-    if "dataset" in first and other:
-        yield (
-            f"dataset puts {first['dataset']} first; "
-            + ", ".join(f"{name} puts {arm} first" for name, arm in other.items())
-            + "."
-        )
-
-
-def _table(scores: pd.DataFrame) -> Table:
-    """Return the scores, whichever there are more of going down."""
-    cells = {
-        str(column): {str(row): _cell(str(row), value) for row, value in scores[column].items()}
-        for column in scores.columns
-    }
-    rows = [str(row) for row in scores.index]
-    if len(cells) > len(rows):
-        return Table(
-            ("predictor", *rows),
-            tuple((name, *(column[row] for row in rows)) for name, column in cells.items()),
-        )
-    return Table(
-        ("convention", *cells),
-        tuple((row, *(column[row] for column in cells.values())) for row in rows),
-    )
-
-
-def _cell(row: str, value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return f"{value:.3g}" if row == "classes_averaged" else f"{value:.3f}"
+    own = first.get("dataset")
+    others: dict[str, list[str]] = {}
+    for name, arm in first.items():
+        if arm != own:
+            others.setdefault(arm, []).append(name)
+    above = (arms.loc["study"] - arms.loc["dataset"]).astype(float).dropna()
+    excess = None
+    if len(above) and above.max() >= audit.HIGH_EXCESS:
+        most = str(above.idxmax())
+        scores = {name: arms.loc[name, most] for name in ("study", "dataset")}
+        excess = {"arm": most, "absent": arms.loc["study_absent", most], **scores}
+    return {"excess": excess, "first": own, "others": others}

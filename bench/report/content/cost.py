@@ -1,92 +1,71 @@
-"""What an experiment took, by arm: time, device and memory; and what its networks compute."""
+"""What an experiment took, by arm: time, memory and device; and what its networks compute."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
 from bench import metrics
 from bench.analysis.analysis import Analysis
-from bench.report.content.cells import Table, seconds, table, whole
+from bench.report.content.numbers import fixed, seconds, three_digits, whole
+from bench.report.content.table import Column, Table, picked, table
 from bench.store.records import Record
 
-_GIB = 2**30
-_ARITHMETIC = {
+_PARAMETERS = Column("parameters", "parameters", "number", whole)
+_FLOPS = {
     "step_gflops": "GFLOP a step",
     "step_pixels": "pixels a step",
     "gflops_per_megapixel": "GFLOP a predicted megapixel",
-    "window_gflops_per_megapixel": "moved over every pixel",
+    "window_gflops_per_megapixel": "GFLOP a megapixel, window moved over every pixel",
 }
 
 
 def cost_table(results: Analysis) -> Table:
     """Return a row for each arm with a measured trial: runs, time, memory where it was recorded."""
-    measured = results.trials.dropna(subset=["seconds"])
+    records = results.records
+    memory = pd.DataFrame([_peaks(record) for record in records.values()], index=list(records))
+    measured = results.trials.dropna(subset=["seconds"]).join(memory, on="key")
+    devices = measured["key"].map({key: _device(record) for key, record in records.items()})
+    named = [", ".join(own.unique()) for _, own in devices.groupby(measured["arm"], sort=False)]
+    by_arm = measured.groupby("arm", sort=False)
     times = [name for name in ("seconds", "training_seconds") if name in measured]
-    peaks = {key: _peaks(record) for key, record in results.records.items()}
-    kinds = dict.fromkeys(kind for own in peaks.values() for kind in own if own[kind] is not None)
-    devices = {record.key: _device(record.environment) for record in results.records.values()}
-    rows = []
-    for arm, group in measured.groupby("arm", sort=False):
-        found: list[Any] = [group[name] for name in times]
-        rows.append(
-            (
-                str(arm),
-                str(len(group)),
-                *(seconds(float(values.mean())) for values in found),
-                seconds(float(found[0].sum())),
-                *(_gibibytes(peaks[key].get(kind) for key in group["key"]) for kind in kinds),
-                whole(group["parameters"].max()) if "parameters" in group else "–",
-                ", ".join(dict.fromkeys(devices[key] for key in group["key"])),
-            )
-        )
-    columns = [
-        *("arm", "runs"),
-        *(f"{metrics.label(name)} a run" for name in times),
-        "seconds in all",
-        *(f"peak {kind.removesuffix('_bytes')} memory, GiB" for kind in kinds),
-        *("parameters", "device"),
-    ]
-    return table(columns, rows)
+    parameters = [_PARAMETERS] if "parameters" in measured else []
+    return table(
+        (Column("arm", "arm"), by_arm.size().index),
+        (Column("runs", "runs", "number", whole), by_arm.size()),
+        *((_seconds(name, f"{metrics.label(name)} a run"), by_arm[name].mean()) for name in times),
+        (_seconds("total", "seconds in total"), by_arm["seconds"].sum()),
+        *((_gigabytes(kind), by_arm[kind].max()) for kind in map(str, memory)),
+        *((column, by_arm["parameters"].max()) for column in parameters),
+        (Column("device", "device"), named),
+    )
 
 
-def arithmetic_table(results: Analysis) -> Table:
+def flops_table(results: Analysis) -> Table:
     """Return a row for each arm with a measured trial: what its network computes."""
-    known = {name: spelt for name, spelt in _ARITHMETIC.items() if name in results.trials}
+    known = [name for name in _FLOPS if name in results.trials]
     if not known:
-        return table(["arm"], [])
-    first = results.done.groupby("arm", sort=False)[["parameters", *known]].first()
-    rows = [
-        (str(arm), whole(parameters), *(_rounded(value) for value in values))
-        for arm, parameters, *values in first.itertuples()
-    ]
-    return table(["arm", "parameters", *known.values()], rows)
+        return Table()
+    first = results.done.groupby("arm", sort=False, as_index=False).first()
+    flops = (Column(name, _FLOPS[name], "number", three_digits) for name in known)
+    return table(*picked(first, Column("arm", "arm"), _PARAMETERS, *flops))
 
 
-def _peaks(record: Record) -> dict[str, int | None]:
-    """Return the peaks of memory by kind, where any were recorded."""
+def _seconds(name: str, label: str) -> Column:
+    return Column(name, label, "number", seconds)
+
+
+def _gigabytes(kind: str) -> Column:
+    return Column(kind, f"peak {kind} memory", "number", fixed(2), "GB")
+
+
+def _peaks(record: Record) -> dict[str, float]:
+    """Return the peaks of memory by kind in GB of 10⁹ bytes, where any were recorded."""
     memory = record.result.memory if record.result is not None else None
-    return memory.model_dump() if memory is not None else {}
+    found = {} if memory is None else memory.model_dump(exclude_none=True)
+    return {kind.removesuffix("_bytes"): size / 1e9 for kind, size in found.items()}
 
 
-def _rounded(value: Any) -> str:
-    """Return an amount with three digits, or all before the point."""
-    if pd.isna(value):
-        return "–"
-    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
-    return f"{value:,.{digits}f}"
-
-
-def _device(environment: Any) -> str:
-    name, kind = environment.get("device_name"), environment.get("device")
-    threads = environment.get("threads")
+def _device(record: Record) -> str:
+    name, kind, threads = map(record.environment.get, ("device_name", "device", "threads"))
     cores = f", {threads} threads" if kind == "cpu" and threads else ""
     return f"{name or kind or '–'}{cores}"
-
-
-def _gibibytes(found: Iterable[float | None]) -> str:
-    peaks = [value for value in found if value is not None]
-    return f"{max(peaks) / _GIB:.2f}" if peaks else "–"

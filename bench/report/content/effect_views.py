@@ -1,104 +1,93 @@
-"""The tables of a report that hold statistics; like the others, plain text for every format."""
+"""The tables of a report that hold statistics."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
-from bench import metrics
-from bench.analysis.analysis import Analysis
-from bench.analysis.effects import words
-from bench.analysis.scales import MINUS
-from bench.analysis.stats.anova import HIGHER, RESIDUAL, SEED, Row
-from bench.report.content.cells import Table, between, number, table
+from bench.analysis.analysis import Analysis, Effects
+from bench.analysis.stats.anova import HIGHER, RESIDUAL, SEED
+from bench.report.content import words
+from bench.report.content.numbers import fixed, p_value, score, seeds, significant, whole
+from bench.report.content.table import Column, Table, of_metric, table
 
 _OTHER_SOURCES = {HIGHER: "interactions of three or more", RESIDUAL: "residual"}
+_P, _TWO = Column("p", "p", "number", p_value), fixed(2)
 
 
 def effect_table(results: Analysis) -> Table:
     """Return a row for each comparison with the baseline: what was seen, and the verdict."""
     found, replicate = results.effects, results.measurement.replicate
-    columns = [
-        "compared with the baseline",
-        words.heading(found, found.scale.noun),
-        "95 % interval",
-        "verdict",
-        f"{replicate}s that would decide",
-        "p",
-        "p corrected",
-        words.heading(found, "detectable"),
-        "P(higher)",
-        f"{replicate} correlation",
-        f"{replicate}s",
-    ]
-    corrected = found.correction != "none"
-    rows = [
-        (
-            one.name,
-            words.amount(found, one.contrast.difference),
-            words.interval(found, one.contrast.low, one.contrast.high),
-            words.verdict(found, one),
-            words.seeds_needed(one),
-            words.p_value(one.contrast.p),
-            words.p_value(one.p_adjusted) if corrected else "",
-            words.amount(found, one.detectable, signed=False),
-            _short(one.probability),
-            _short(one.correlation),
-            str(one.seeds),
-        )
-        for one in found.comparisons
-    ]
-    return table(columns, rows, drop_empty=["p corrected", f"{replicate}s that would decide"])
+    compared, corrected = found.comparisons, found.correction != "none"
+    contrasts = [one.contrast for one in compared]
+    effect, interval = _columns(found)
+    needed = Column("seeds_needed", f"{replicate}s needed", "number", seeds, optional=True)
+    p_corrected = Column("p_corrected", "p corrected", "number", p_value, optional=True)
+    write, unit = _writer(found, signed=False), words.unit(found.scale)
+    detectable = Column("detectable", "detectable", "number", write, unit)
+    higher = Column("probability", "P(higher)", "number", _TWO)
+    correlation = Column("correlation", f"{replicate} correlation", "number", _TWO)
+    return table(
+        (Column("name", "compared with the baseline"), [one.name for one in compared]),
+        (effect, [one.difference for one in contrasts]),
+        (interval, [(one.low, one.high) for one in contrasts]),
+        (Column("verdict", "verdict", "verdict"), [words.verdict(found, one) for one in compared]),
+        (needed, [words.seeds_needed(one) for one in compared]),
+        (_P, [one.p for one in contrasts]),
+        (p_corrected, [one.p_adjusted if corrected else None for one in compared]),
+        (detectable, [one.detectable for one in compared]),
+        (higher, [one.probability for one in compared]),
+        (correlation, [one.correlation for one in compared]),
+        (Column("seeds", f"{replicate}s", "number", whole), [one.seeds for one in compared]),
+    )
 
 
 def anova_table(results: Analysis) -> Table:
     """Return the analysis of variance of a full factorial; no rows for other designs."""
     others = {SEED: results.measurement.replicate, **_OTHER_SOURCES}
-    rows = [
-        (
-            " × ".join(source.factors) or others[source.row.kind],
-            f"{source.row.ss:.3g}",
-            str(source.row.df),
-            *_tested(source.row),
-        )
-        for source in results.effects.anova
-    ]
-    return table(["source", "SS", "df", "F", "p", "partial ω²"], rows)
+    rows = results.effects.anova
+    names = [" × ".join(row.factors) or others[row.kind] for row in rows]
+    return table(
+        (Column("source", "source"), names),
+        (Column("ss", "SS", "number", significant), [row.ss for row in rows]),
+        (Column("df", "df", "number", whole), [row.df for row in rows]),
+        (Column("f", "F", "number", _TWO), [row.f for row in rows]),
+        (_P, [row.p for row in rows]),
+        (Column("omega2", "partial ω²", "number", _TWO), [row.omega2 for row in rows]),
+    )
 
 
 def interaction_table(results: Analysis) -> Table:
     """Return the effects of each factor within the levels of another that it depends on."""
-    found = results.effects
-    rows = [
-        (
-            f"{simple.factor} = {simple.level}, not {simple.baseline}",
-            f"{simple.moderator} = {simple.at}",
-            words.amount(found, simple.contrast.difference),
-            words.interval(found, simple.contrast.low, simple.contrast.high),
-            words.p_value(simple.contrast.p),
-        )
-        for simple in found.simple
-    ]
-    amount = words.heading(found, found.scale.noun)
-    return table(["effect of", "where", amount, "95 % interval", "p"], rows)
+    simple = results.effects.simple
+    names = [f"{one.factor} = {one.level}, not {one.baseline}" for one in simple]
+    effect, interval = _columns(results.effects)
+    return table(
+        (Column("effect", "effect of"), names),
+        (Column("where", "where"), [f"{one.moderator} = {one.at}" for one in simple]),
+        (effect, [one.contrast.difference for one in simple]),
+        (interval, [(one.contrast.low, one.contrast.high) for one in simple]),
+        (_P, [one.contrast.p for one in simple]),
+    )
 
 
 def image_table(results: Analysis) -> Table:
     """Return a row for each arm: its score if other images had been evaluated."""
-    found = results.image_intervals
-    means = results.effects.arms
-    rows = [
-        (label, number(means[label].mean), between(one.low, one.high), str(one.images))
-        for label, one in found.items()
-    ]
-    columns = ["arm", metrics.label(results.metric), "95 % interval over images", "images"]
-    return table(columns, rows)
+    found, arms = results.image_intervals, results.effects.arms
+    interval = Column("interval", "95 % interval over images", "interval", score)
+    return table(
+        (Column("arm", "arm"), found),
+        (of_metric(results.metric), [arms[label].mean for label in found]),
+        (interval, [(one.low, one.high) for one in found.values()]),
+        (Column("images", "images", "number", whole), [one.images for one in found.values()]),
+    )
 
 
-def _tested(row: Row) -> tuple[str, str, str]:
-    if math.isnan(row.f):
-        return "", "", ""
-    return "∞" if math.isinf(row.f) else f"{row.f:.2f}", words.p_value(row.p), _short(row.omega2)
+def _columns(found: Effects) -> tuple[Column, Column]:
+    """Return the columns of an effect and of its interval."""
+    write, scale = _writer(found), found.scale
+    effect = Column("effect", words.noun(scale), "number", write, words.unit(scale))
+    return effect, Column("interval", "95 % interval", "interval", write)
 
 
-def _short(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}".replace("-", MINUS)
+def _writer(found: Effects, *, signed: bool = True) -> Callable[[float, float], str]:
+    return lambda value, _like: words.effect(found, value, signed=signed)

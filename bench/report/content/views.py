@@ -1,4 +1,4 @@
-"""The tables of a report as plain text: the same for every format."""
+"""The tables of a report: of arms, levels, trials and classes, and of settings."""
 
 from __future__ import annotations
 
@@ -8,151 +8,100 @@ from typing import Any
 
 import pandas as pd
 
-from bench import metrics
 from bench.analysis.analysis import Analysis
-from bench.report.content.cells import Table, between, number, seconds, span, spread, table, whole
-from bench.report.content.effect_views import (
-    anova_table,
-    effect_table,
-    image_table,
-    interaction_table,
-)
-from bench.report.tables import registry
+from bench.report.content.numbers import seconds, whole
+from bench.report.content.table import Column, Table, of_metric, picked, table
+from bench.report.tables import summaries
 from bench.store.frame import DONE, text
-
-__all__ = [
-    "Table",
-    "anova_table",
-    "arm_table",
-    "class_table",
-    "dropped_table",
-    "effect_table",
-    "image_table",
-    "interaction_table",
-    "level_table",
-    "missing_table",
-    "origin_table",
-    "settings_table",
-    "trial_table",
-]
-
 
 # Scores that stand beside the metric, where trials have them.
 FURTHER = ("mean_iou", "pixel_accuracy", "mean_class_accuracy", "v_rand", "v_info", "pixel_error")
 
+_ARM, _N = Column("arm", "arm"), Column("n", "n", "number", whole)
+_INTERVAL = Column("interval", "95 % interval", "interval")
+_WITHOUT = Column("without_result", "without result", optional=True)
+_STATUS = Column("status", "status")
+_SECONDS = Column("seconds", "seconds", "number", seconds)
+
 
 def arm_table(results: Analysis) -> Table:
     """Return the main table: a row for each arm."""
-    extra = [name for name in FURTHER if name in results.scores and name != results.metric]
+    frame, metric = summaries.arms(results), results.metric
+    extra = [name for name in FURTHER if name in results.scores and name != metric]
     if "pixel_error" in extra:  # what membranes are judged by; arms.csv has the rest
         extra = [name for name in extra if not name.endswith("_accuracy")]
-    rows = []
-    for row in _rows(registry.arms(results)):
-        rows.append(
-            (
-                row["arm"] + " (baseline)" * row["baseline"],
-                spread(row[f"{results.metric}_mean"], row[f"{results.metric}_sd"]),
-                str(row["n"]),
-                between(row["low"], row["high"]),
-                *([_averaged(row)] if results.measurement.trains else []),
-                *(spread(row[f"{name}_mean"], row[f"{name}_sd"]) for name in extra),
-                whole(row["parameters"]),
-                seconds(row["seconds_mean"]),
-                row["without_result"],
-            )
-        )
+    averaged = Column("classes_averaged", "classes averaged", "range")
+    low, high = "classes_averaged_min", "classes_averaged_max"
     return table(
-        [
-            *("arm", metrics.label(results.metric), "n", "95 % interval"),
-            *(["classes averaged"] if results.measurement.trains else []),
-            *map(metrics.label, extra),
-            *("parameters", "seconds", "without result"),
-        ],
-        rows,
-        drop_empty=["without result"],
+        (_ARM, _marked(frame, "arm")),
+        _spread(frame, metric),
+        (_N, frame["n"]),
+        (_INTERVAL, _pairs(frame, "low", "high")),
+        *([(averaged, _pairs(frame, low, high))] if results.measurement.trains else []),
+        *(_spread(frame, name) for name in extra),
+        *picked(frame, Column("parameters", "parameters", "number", whole)),
+        (_SECONDS, frame["seconds_mean"]),
+        (_WITHOUT, frame["without_result"]),
     )
 
 
 def level_table(results: Analysis) -> Table:
     """Return a row for each level of each factor; no rows where each level is one arm."""
-    frame = registry.levels(results)
-    rows = [
-        (
-            row["factor"],
-            row["level"] + " (baseline)" * row["baseline"],
-            spread(row["seed_mean"], row["seed_sd"]),
-            whole(row["df"]),
-            between(row["low"], row["high"]),
-            str(row["n"]),
-            _named(row["without_result"].split(", ")),
-        )
-        for row in _rows(frame)
-        if frame["arms"].max() > 1
-    ]
-    columns = [*("factor", "level", metrics.label(results.metric), "df", "95 % interval", "n")]
-    return table([*columns, "without result"], rows, drop_empty=["without result"])
+    frame = summaries.levels(results)
+    if frame.empty or frame["arms"].max() < 2:
+        return Table()
+    return table(
+        *picked(frame, Column("factor", "factor")),
+        (Column("level", "level"), _marked(frame, "level")),
+        (of_metric(results.metric, "spread"), _pairs(frame, "seed_mean", "seed_sd")),
+        *picked(frame, Column("df", "df", "number", whole)),
+        (_INTERVAL, _pairs(frame, "low", "high")),
+        (_N, frame["n"]),
+        (_WITHOUT, frame["without_result"].map(_named)),
+    )
 
 
 def trial_table(results: Analysis) -> Table:
     """Return a row for every trial of the plan."""
-    scores = list(results.scores)
     counts = ["classes_averaged", "chosen_epoch"] if results.measurement.trains else []
-    columns = ["arm", "seed", "status", *scores, *counts, "seconds"]
-    frame = results.trials.reindex(columns=columns)
-    rows = [
-        (
-            row["arm"],
-            str(row["seed"]),
-            row["status"],
-            *(number(row[name]) for name in scores),
-            *(whole(row[name]) for name in counts),
-            seconds(row["seconds"]),
-        )
-        for row in _by_arm(results, frame)
-    ]
-    named = {"seed": results.measurement.replicate}
-    return table((metrics.label(named.get(name, name)) for name in columns), rows)
+    frame = _by_arm(results, results.trials)
+    frame = frame.reindex(columns=["arm", "seed", "status", *results.scores, *counts, "seconds"])
+    scores = map(of_metric, results.scores)
+    whole_numbers = (of_metric(name, write=whole) for name in counts)
+    return table(
+        *picked(frame, _ARM, _replicate(results), _STATUS, *scores, *whole_numbers, _SECONDS)
+    )
 
 
 def missing_table(results: Analysis) -> Table:
     """Return a row for every trial that has no result, with the reason."""
-    frame = results.trials[results.trials["status"] != DONE]
-    rows = [
-        (
-            row["arm"],
-            str(row["seed"]),
-            row["status"],
-            "" if pd.isna(row["reason"]) else str(row["reason"]),
-        )
-        for row in _by_arm(results, frame)
-    ]
-    return table(["arm", results.measurement.replicate, "status", "reason"], rows)
+    frame = _by_arm(results, results.trials[results.trials["status"] != DONE])
+    reason = Column("reason", "reason")
+    return table(*picked(frame, _ARM, _replicate(results), _STATUS, reason))
 
 
 def class_table(results: Analysis) -> Table:
     """Return mean IoU by class and arm, whichever there are more of going down."""
-    frame = registry.per_class(results)
+    frame = summaries.per_class(results)
     if "iou_mean" not in frame or frame.empty:
-        return Table((), ())
+        return Table()
     means = frame["iou_mean"].to_numpy().reshape(len(results.arms), len(results.palette))
-    down, across = list(results.palette), list(results.arms)
-    if len(down) < len(across):
-        down, across = across, down
-    else:
-        means = means.T
-    rows = [(name, *map(number, row)) for name, row in zip(down, means.tolist(), strict=True)]
-    return table(["", *across], rows)
+    down, across = list(results.arms), list(results.palette)
+    first = "arm"
+    if len(results.palette) >= len(results.arms):
+        down, across, means, first = across, down, means.T, "class"
+    columns = [(Column(f"{i}", name, "number"), means[:, i]) for i, name in enumerate(across)]
+    return table((Column(first, first), down), *columns)
 
 
 def dropped_table(results: Analysis) -> Table:
     """Return how many images each arm trained on, and left out, where any did."""
-    rows = [
-        (row["arm"], whole(row["train_images"]), whole(row["dropped_images"]))
-        for row in _rows(registry.arms(results))
-        if results.measurement.trains
-    ]
-    left_out = any(row[2] not in ("0", "–") for row in rows)
-    return table(["arm", "trained on", "left out"], rows if left_out else [])
+    frame = summaries.arms(results)
+    if not results.measurement.trains or not frame["dropped_images"].fillna(0).any():
+        return Table()
+    trained_on = Column("train_images", "trained on", "number", whole)
+    left_out = Column("dropped_images", "left out", "number", whole)
+    return table(*picked(frame, _ARM, trained_on, left_out))
 
 
 def origin_table(results: Analysis) -> Table:
@@ -161,46 +110,51 @@ def origin_table(results: Analysis) -> Table:
     for record in results.records.values():
         for name, value in (*_flat(record.environment), *_flat(record.provenance)):
             collected.setdefault(name, Counter())[value] += 1
-    rows = [
-        (
-            name,
-            next(iter(values))
-            if len(values) == 1
-            else ", ".join(
-                f"{v} ({n} of {len(results.records)} trials)" for v, n in values.items()
-            ),
+    of_all = f"of {len(results.records)} trials"
+    found = [
+        ", ".join(
+            f"{value} ({n} {of_all})" if len(values) > 1 else value for value, n in values.items()
         )
-        for name, values in collected.items()
+        for values in collected.values()
     ]
-    return table(["", "value"], rows)
+    return table((Column("item", "item"), collected), (Column("value", "value"), found))
 
 
 def settings_table(results: Analysis) -> Table:
     """Return the settings that all measured trials share."""
-    shared: dict[str, str] | None = None
-    for record in results.records.values():
-        own = dict(_flat(record.settings))
-        shared = own if shared is None else dict(shared.items() & own.items())
-    return table(["setting", "value"], sorted((shared or {}).items()))
+    settings = [set(_flat(record.settings)) for record in results.records.values()]
+    shared = dict(sorted(set.intersection(*settings))) if settings else {}
+    values = (Column("value", "value"), shared.values())
+    return table((Column("setting", "setting"), shared), values)
 
 
-def _averaged(row: Mapping[str, Any]) -> str:
-    return span(row["classes_averaged_min"], row["classes_averaged_max"])
+def _replicate(results: Analysis) -> Column:
+    return Column("seed", results.measurement.replicate, "number", whole)
 
 
-def _named(trials: list[str]) -> str:
+def _marked(frame: pd.DataFrame, name: str) -> pd.Series[str]:
+    """Return arms or levels, the baseline marked as such."""
+    return frame[name] + frame["baseline"].map({True: " (baseline)", False: ""})
+
+
+def _spread(frame: pd.DataFrame, metric: str) -> tuple[Column, list[tuple[Any, ...]]]:
+    return of_metric(metric, "spread"), _pairs(frame, f"{metric}_mean", f"{metric}_sd")
+
+
+def _pairs(frame: pd.DataFrame, *names: str) -> list[tuple[Any, ...]]:
+    return list(frame[list(names)].itertuples(index=False, name=None))
+
+
+def _named(trials: str) -> str:
     """Return trials by name, or how many there are where that would be long."""
-    return ", ".join(trials) if len(trials) < 4 else f"{len(trials)} trials"
+    count = len(trials.split(", "))
+    return trials if count < 4 else f"{count} trials"
 
 
-def _by_arm(results: Analysis, frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _by_arm(results: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of one arm together, whatever the order of the plan."""
     place = {label: i for i, label in enumerate(results.arms)}
-    return sorted(_rows(frame), key=lambda row: place[row["arm"]])
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+    return frame.sort_values("arm", key=lambda arms: arms.map(place), kind="stable")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

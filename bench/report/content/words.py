@@ -1,43 +1,67 @@
-"""Words that differ between the two kinds of measurement."""
+"""Words and numbers of comparisons and verdicts, the same in tables, figures and sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+
+from bench.analysis.analysis import Effects
+from bench.analysis.effects.comparisons import Comparison
+from bench.analysis.scales import MINUS, Scale
+from bench.analysis.stats.verdicts import EQUIVALENT, INCONCLUSIVE
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How one kind of experiment is reported.
-
-    Attributes:
-        run: what one trial is.
-        runs: what several of one arm are, and how they differ.
-        dot: what a dot in a figure stands for.
-        made: how an arm comes by its scores.
-        chance: what may move a score beside the setting.
-    """
-
-    run: str
-    runs: str
-    dot: str
-    made: str
-    chance: str
+def noun(scale: Scale) -> str:
+    """Return what effects on a scale are."""
+    return "ratio" if scale.logarithmic else "difference"
 
 
-KINDS: Mapping[str, Kind] = {
-    "accuracy": Kind(
-        run="training run",
-        runs="training runs that differ in their seed alone",
-        dot="one trained network",
-        made="trained",
-        chance="the seed",
-    ),
-    "throughput": Kind(
-        run="run",
-        runs="repetitions, each in a process of its own",
-        dot="one repetition",
-        made="measured",
-        chance="the moment",
-    ),
-}
+def unit(scale: Scale) -> str:
+    """Return the unit of effects on a scale; empty where they have none."""
+    return "" if scale.logarithmic else "points"
+
+
+def effect(found: Effects, value: float, *, signed: bool = True) -> str:
+    """Return an effect as it is shown: ``+8.3`` points, or a ratio of ``1.13``."""
+    if math.isnan(value):
+        return "–"
+    text = found.scale.written(found.scale.shown(value), decimals(found))
+    return text if signed else text.lstrip(f"+{MINUS}")
+
+
+def with_unit(found: Effects, value: float, *, signed: bool = True) -> str:
+    """Return an effect and its unit: ``+8.3 points``, ``1.13 ×``."""
+    return f"{effect(found, value, signed=signed)} {unit(found.scale) or '×'}"
+
+
+def interval(found: Effects, low: float, high: float) -> str:
+    """Return an interval of an effect: ``+1.9 to +14.7``, ``1.08 to 1.19``."""
+    return "–" if math.isnan(low) else f"{effect(found, low)} to {effect(found, high)}"
+
+
+def verdict(found: Effects, comparison: Comparison) -> str:
+    """Return a verdict in words, with the reason where nothing could be tested."""
+    if comparison.verdict == EQUIVALENT and found.delta is not None:
+        return f"equivalent within {margin(found)}"
+    if comparison.reason:
+        return f"{comparison.verdict}: {comparison.reason}"
+    return comparison.verdict
+
+
+def margin(found: Effects) -> str:
+    """Return what does not matter: ``±2 points``, ``a factor 1.02``."""
+    shown = found.scale.shown(found.delta or math.nan)
+    return f"a factor {shown:g}" if found.scale.logarithmic else f"±{shown:g} points"
+
+
+def seeds_needed(comparison: Comparison) -> float | None:
+    """Return how many seeds would decide an inconclusive comparison; infinity if too many."""
+    if comparison.verdict != INCONCLUSIVE or not comparison.testable:
+        return None
+    return math.inf if comparison.seeds_needed is None else comparison.seeds_needed
+
+
+def decimals(found: Effects) -> int:
+    """Return how many decimals are worth showing: up to the first digit of the least error."""
+    errors = [found.scale.times * comparison.contrast.error for comparison in found.comparisons]
+    least = min((error for error in errors if error > 0), default=1.0)
+    return min(4, max(found.scale.decimals, -math.floor(math.log10(least))))

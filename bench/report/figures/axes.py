@@ -1,9 +1,10 @@
-"""What several figures do to their axes: rows with names, words beside them, numbers in digits."""
+"""Axes of several figures: named rows, text beside them, logarithmic axes in plain numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -12,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from bench.report.figures.style import SMALL
 
 _MOST_LABELS = 9
-_ROOM = 10.0  # factor beyond what is drawn, after which intervals run out of the frame
+_MARGIN = 10.0  # factor beyond what is drawn, after which intervals run out of the frame
 _DENSE, _SPARSE, _ONE = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 2, 5), (1,)
 # How a logarithmic axis may be labelled, densest first: numbers in a decade, in every nth decade.
 _LABELS = ((_DENSE, 1), (_SPARSE, 1), (_ONE, 1), (_ONE, 3), (_ONE, 9))
@@ -39,8 +40,14 @@ def beside(axes: Axes, row: float, words: str, *, gap: float = 6, bold: bool = F
     )
 
 
+def legend_beside(axes: Axes, handles: Sequence[Any], title: str | None = None) -> None:
+    """Explain lines to the right of the frame."""
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)}
+    axes.legend(handles=handles, title=title, fontsize=SMALL, title_fontsize=SMALL, **place)
+
+
 def plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis in digits, as densely as there is room for."""
+    """Label a logarithmic axis in digits, as densely as fits."""
     low, high = axis.get_view_interval()
     if high < 2 * low:
         even = MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
@@ -58,7 +65,7 @@ def logarithmic(axes: Axes, values: Iterable[float]) -> None:
     axes.set_yscale("log")
     if drawn:
         low, high = axes.get_ylim()
-        axes.set_ylim(max(low, min(drawn) / _ROOM), min(high, _ROOM * max(drawn)))
+        axes.set_ylim(max(low, min(drawn) / _MARGIN), min(high, _MARGIN * max(drawn)))
         plain_numbers(axes.yaxis)
 
 

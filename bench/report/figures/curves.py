@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,18 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from bench import metrics
 from bench.analysis.analysis import Analysis
-from bench.report.figures.style import (
-    FAINT,
-    HUES,
-    MOST_ARMS,
-    SMALL,
-    WIDTH,
-    ArmStyle,
-    arm_styles,
-    handle,
-    left_out,
-    styled,
-)
+from bench.report.figures.axes import legend_beside
+from bench.report.figures.choice import left_out
+from bench.report.figures.lettering import handle
+from bench.report.figures.style import FAINT, HUES, MOST_ARMS, WIDTH, ArmStyle, arm_styles, styled
 from bench.store.frame import DONE
 
 
@@ -34,55 +28,60 @@ def curves(results: Analysis) -> Figure | None:
     history = results.history
     if history.empty:
         return None
-    # Scores that a dataset has beside are not taken between epochs: mean IoU stands for them.
+    # Scores that only some datasets have are not computed between epochs: mean IoU is.
     scored = (name for name in (results.metric, "mean_iou") if name in history)
     known = [name for name in scored if history.dropna(subset=name)["epoch"].nunique() > 1]
-    shown = [*known[:1], "train_loss"]
     labels = list(results.arms)[:MOST_ARMS]
     count = math.ceil(len(labels) / len(HUES))
     size = math.ceil(len(labels) / count)  # at most as many arms in a row as there are hues
-    chunks = [labels[i : i + size] for i in range(0, len(labels), size)]
-    figure = Figure(figsize=(WIDTH, 2.7 * len(chunks) + 0.3), layout="constrained")
-    grid = figure.subplots(len(chunks), len(shown), squeeze=False, sharex=True, sharey="col")
+    rows = [labels[i : i + size] for i in range(0, len(labels), size)]
+    figure = Figure(figsize=(WIDTH, 2.7 * count + 0.3), layout="constrained")
+    shape = count, len(known[:1]) + 1
+    grid = figure.subplots(*shape, squeeze=False, sharex=True, sharey="col")
     styles = arm_styles(results.arms)
-    for column, value in zip(grid.T, shown, strict=True):
-        samples = history[history["arm"].isin(labels)].dropna(subset=value)
-        arms = dict(iter(samples.groupby("arm", sort=False)))
-        means = _means(samples, value)
-        for axes, chunk in zip(column, chunks, strict=True):
-            _lines(axes, means[~means["arm"].isin(chunk)], value, by="arm", color=FAINT, lw=0.6)
-            for label in chunk:
-                if label in arms:
-                    _curve(axes, arms[label], means, value, styles[label])
-            axes.set_ylabel(
-                metrics.label(value) + (_split(results) if value != "train_loss" else "")
-            )
-        column[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-        column[-1].set_xlabel("epoch")
-        _limit(column[0], samples[samples["status"] == DONE][value])
-    for axes, chunk in zip(grid[:, -1], chunks, strict=True):
-        axes.legend(
-            handles=[handle(label, styles[label], line=True) for label in chunk],
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.02),
-            fontsize=SMALL,
-        )
+    for column, value in zip(grid.T, [*known[:1], "train_loss"], strict=True):
+        _column(column, rows, history, value, styles)
+        split = _split(results) if value != "train_loss" else ""
+        for axes in column:
+            axes.set_ylabel(metrics.label(value) + split)
+    for axes, row in zip(grid[:, -1], rows, strict=True):
+        legend_beside(axes, [handle(label, styles[label], line=True) for label in row])
     figure.set_label(
-        "Learning curves. Thin lines are single seeds, thick ones the mean over the seeds that "
-        "finished, bands reach from the lowest of these to the highest; a cross ends a trial that "
-        "did not. Losses of different kinds have no common scale."
-        + " Each row picks out some arms; grey lines are the means of the others."
-        * (len(chunks) > 1)
+        "Learning curves. Thin lines are single seeds; thick ones are the mean over the seeds that "
+        "finished, and bands reach from the lowest of these to the highest. A cross marks where a "
+        "trial ended early. Different losses are not on a common scale."
+        + " Each row shows some arms in colour; grey lines are the means of the others."
+        * (count > 1)
         + left_out(results, labels)
     )
     return figure
 
 
+def _column(
+    column: Sequence[Axes],
+    rows: Sequence[Sequence[str]],
+    history: pd.DataFrame,
+    value: str,
+    styles: Mapping[str, ArmStyle],
+) -> None:
+    """Draw one score: a row of axes for each row of arms."""
+    samples = history[history["arm"].isin(list(itertools.chain(*rows)))].dropna(subset=value)
+    arms = dict(iter(samples.groupby("arm", sort=False)))
+    means = _means(samples, value)
+    for axes, row in zip(column, rows, strict=True):
+        _lines(axes, means[~means["arm"].isin(row)], value, by="arm", color=FAINT, lw=0.6)
+        for label in row:
+            if label in arms:
+                _curve(axes, arms[label], means[means["arm"] == label], value, styles[label])
+    column[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    column[-1].set_xlabel("epoch")
+    _limit(column[0], samples[samples["status"] == DONE][value])
+
+
 def _split(results: Analysis) -> str:
     """Return `` on val`` where that is what every trial was scored on between epochs."""
-    splits = {
-        record.accuracy.watched_split for record in results.records.values() if record.accuracy
-    } - {None}
+    trained = (record.accuracy for record in results.records.values() if record.accuracy)
+    splits = {result.watched_split for result in trained} - {None}
     return f" on {splits.pop()}" if len(splits) == 1 else ""
 
 
@@ -97,27 +96,18 @@ def _means(samples: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def _curve(
-    axes: Axes, samples: pd.DataFrame, means: pd.DataFrame, value: str, style: ArmStyle
+    axes: Axes, samples: pd.DataFrame, mean: pd.DataFrame, value: str, style: ArmStyle
 ) -> None:
     """Draw one arm."""
-    _lines(axes, samples, value, by="seed", color=style.colour, lw=0.6, alpha=0.4)
-    mean = means[means["arm"] == samples["arm"].iloc[0]]
+    colour = style.colour
+    _lines(axes, samples, value, by="seed", color=colour, lw=0.6, alpha=0.4)
+    epochs = mean["epoch"].to_numpy("float64")
     if (mean["count"] > 1).any():
-        epochs = mean["epoch"].to_numpy("float64")
-        axes.fill_between(
-            epochs, mean["min"], mean["max"], color=style.colour, alpha=0.14, lw=0, zorder=1
-        )
-    axes.plot(
-        mean["epoch"].to_numpy("float64"),
-        mean[value],
-        color=style.colour,
-        linestyle=style.dash,
-        lw=2.0,
-    )
+        band: dict[str, Any] = {"color": colour, "alpha": 0.14, "lw": 0, "zorder": 1}
+        axes.fill_between(epochs, mean["min"], mean["max"], **band)
+    axes.plot(epochs, mean[value], color=colour, linestyle=style.dash, lw=2.0)
     ends = samples[samples["status"] != DONE].drop_duplicates("seed", keep="last")
-    axes.plot(
-        ends["epoch"].to_numpy("float64"), ends[value], "x", color=style.colour, ms=6, mew=1.6
-    )
+    axes.plot(ends["epoch"].to_numpy("float64"), ends[value], "x", color=colour, ms=6, mew=1.6)
 
 
 def _lines(axes: Axes, samples: pd.DataFrame, value: str, *, by: str, **look: Any) -> None:

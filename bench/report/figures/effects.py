@@ -1,9 +1,10 @@
-"""Every comparison with the baseline on one axis: amount, interval, verdict."""
+"""Every comparison with the baseline on one axis: effect, interval, verdict."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,66 +12,55 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bench import metrics
-from bench.analysis.analysis import Analysis
-from bench.analysis.effects import words
-from bench.analysis.effects.summary import Comparison, Effects
+from bench.analysis.analysis import Analysis, Effects
+from bench.analysis.effects.comparisons import Comparison
+from bench.analysis.stats.power import MOST_SEEDS
 from bench.analysis.stats.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE
+from bench.report.content import words
+from bench.report.figures import style
 from bench.report.figures.axes import beside, name_rows, plain_numbers
-from bench.report.figures.style import (
-    ABSENT,
-    HUES,
-    INK,
-    MOST_ARMS,
-    PAPER,
-    RULE,
-    SMALL,
-    WIDTH,
-    one_line,
-    styled,
-)
+from bench.report.figures.lettering import one_line
 
 _ROW = 0.34  # inches
 # Colour and shape of the dot; the verdict stands beside it in words as well.
 _LOOKS = {
-    BETTER: (HUES[0], "^"),
-    WORSE: (HUES[1], "v"),
-    EQUIVALENT: (HUES[2], "s"),
-    INCONCLUSIVE: (RULE, "o"),
+    BETTER: (style.HUES[0], "^"),
+    WORSE: (style.HUES[1], "v"),
+    EQUIVALENT: (style.HUES[2], "s"),
+    INCONCLUSIVE: (style.RULE, "o"),
 }
 
 
-@styled
-def draw(results: Analysis) -> Figure | None:
+@style.styled
+def effects(results: Analysis) -> Figure | None:
     """Draw a row for each comparison; None where no difference is known."""
     found, scale = results.effects, results.scale
     known = [one for one in found.comparisons if not math.isnan(one.contrast.difference)]
-    shown = known[:MOST_ARMS]
+    shown = known[: style.MOST_ARMS]
     if not shown:
         return None
     rows = _rows(shown)
-    figure = Figure(figsize=(WIDTH, _ROW * len(rows) + 1.0), layout="constrained")
+    figure = Figure(figsize=(style.WIDTH, _ROW * len(rows) + 1.0), layout="constrained")
     axes = figure.subplots()
     if scale.logarithmic:
         axes.set_xscale("log")
     for y, row in enumerate(rows):
         if isinstance(row, Comparison):
             _comparison(axes, found, row, y, results.measurement.replicate)
-    axes.axvline(scale.neutral, color=INK, lw=1.0, zorder=2)
+    axes.axvline(scale.neutral, color=style.INK, lw=1.0, zorder=2)
     if found.delta is not None:
         band = scale.shown(-found.delta), scale.shown(found.delta)
-        axes.axvspan(*band, color=HUES[2], alpha=0.13, lw=0, zorder=0)
+        axes.axvspan(*band, color=style.HUES[2], alpha=0.13, lw=0, zorder=0)
     _name_rows(axes, rows)
     axes.set_xlim(*map(scale.shown, _limits(found, shown)))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     if scale.logarithmic:
         plain_numbers(axes.xaxis)
-    unit = f" in {scale.unit}" if scale.unit else ""
-    axes.set_xlabel(
-        f"{scale.noun} of {metrics.label(results.metric)} {scale.towards} the baseline{unit}"
-    )
+    unit = f", {words.unit(scale)}" if words.unit(scale) else ""
+    axes.set_xlabel(f"{metrics.label(results.metric)}: {_compared(found)}{unit}")
     handles = _legend(found, results.measurement.replicate)
     figure.legend(
-        handles=handles, loc="outside lower left", ncols=5, fontsize=SMALL, handlelength=1.6
+        handles=handles, loc="outside lower left", ncols=5, fontsize=style.SMALL, handlelength=1.6
     )
     figure.set_label(_caption(results, found, len(shown), len(known)))
     return figure
@@ -93,45 +83,39 @@ def _comparison(axes: Axes, found: Effects, one: Comparison, y: int, replicate: 
     contrast, shown = one.contrast, found.scale.shown
     if not math.isnan(one.detectable):
         low, high = shown(-one.detectable), shown(one.detectable)
-        axes.barh(y, high - low, left=low, height=0.62, color=ABSENT, lw=0, zorder=1)
+        axes.barh(y, high - low, left=low, height=0.62, color=style.ABSENT, lw=0, zorder=1)
     each = [shown(difference) for difference in one.differences]
     axes.plot(each, [y] * len(each), "|", color=colour, ms=9, mew=1.0, alpha=0.7, zorder=3)
     if not math.isnan(contrast.low):
         ends = [shown(contrast.low), shown(contrast.high)]
         axes.plot(ends, [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
-    axes.plot(
-        shown(contrast.difference),
-        y,
-        marker,
-        color=colour,
-        ms=8,
-        markeredgecolor=PAPER,
-        markeredgewidth=0.8,
-        zorder=4,
-    )
-    beside(axes, y, _words(found, one, replicate), gap=8, bold=one.verdict != INCONCLUSIVE)
+    dot: dict[str, Any] = {"color": colour, "ms": 8, "mec": style.PAPER, "mew": 0.8, "zorder": 4}
+    axes.plot(shown(contrast.difference), y, marker, **dot)
+    beside(axes, y, _said(found, one, replicate), gap=8, bold=one.verdict != INCONCLUSIVE)
 
 
 def _limits(found: Effects, shown: Sequence[Comparison]) -> tuple[float, float]:
-    """Return amounts that hold what was seen; a wider grey bar runs out of the frame."""
+    """Return limits that hold what was measured; a wider grey bar runs out of the frame."""
     seen = [0.0, *((found.delta, -found.delta) if found.delta else ())]
     for one in shown:
         ends = one.contrast.low, one.contrast.difference, one.contrast.high, *one.differences
         seen += (end for end in ends if not math.isnan(end))
     low, high = min(seen), max(seen)
     reach = max((one.detectable for one in shown if one.testable), default=0.0)
-    room = 0.25 * (high - low) or 0.01
+    margin = 0.25 * (high - low) or 0.01
     return (
-        max(low - room, min(low, -reach) - 0.2 * room),
-        min(high + room, max(high, reach) + 0.2 * room),
+        max(low - margin, min(low, -reach) - 0.2 * margin),
+        min(high + margin, max(high, reach) + 0.2 * margin),
     )
 
 
-def _words(found: Effects, one: Comparison, replicate: str) -> str:
-    """Return the verdict, and what would decide where nothing is decided."""
+def _said(found: Effects, one: Comparison, replicate: str) -> str:
+    """Return the verdict, and how many runs it would take where nothing is decided."""
     needed = words.seeds_needed(one)
-    more = f"; {needed} {replicate}s would decide" if needed else ""
-    return f"{words.verdict(found, one)}{more}"
+    if needed is None:
+        return words.verdict(found, one)
+    count = f"more than {MOST_SEEDS}" if math.isinf(needed) else f"about {needed:.0f}"
+    return f"{words.verdict(found, one)}; {count} {replicate}s needed"
 
 
 def _name_rows(axes: Axes, rows: Sequence[Comparison | str]) -> None:
@@ -142,32 +126,35 @@ def _name_rows(axes: Axes, rows: Sequence[Comparison | str]) -> None:
         label.set_fontweight("normal" if isinstance(row, Comparison) else "bold")
 
 
+def _compared(found: Effects, plural: str = "") -> str:
+    noun = f"{words.noun(found.scale)}{plural}"
+    return f"{noun} {'to' if found.scale.logarithmic else 'from'} the baseline"
+
+
 def _legend(found: Effects, replicate: str) -> list[Line2D | Patch]:
-    noun = found.scale.noun
+    noun = words.noun(found.scale)
     handles: list[Line2D | Patch] = [
-        Line2D([], [], color=RULE, marker="o", lw=2.2, label=f"{noun}, 95 % interval"),
-        Line2D([], [], color=RULE, marker="|", ms=9, lw=0, label=f"of each {replicate}"),
-        Patch(color=ABSENT, label=f"true {noun}s in here are easily missed"),
+        Line2D([], [], color=style.RULE, marker="o", lw=2.2, label=f"{noun}, 95 % interval"),
+        Line2D([], [], color=style.RULE, marker="|", ms=9, lw=0, label=f"of each {replicate}"),
+        Patch(color=style.ABSENT, label="less than 80 % power"),
     ]
     if found.delta is not None:
         band = f"declared not to matter ({words.margin(found)})"
-        handles.append(Patch(facecolor=HUES[2], alpha=0.2, label=band))
+        handles.append(Patch(facecolor=style.HUES[2], alpha=0.2, label=band))
     return handles
 
 
 def _caption(results: Analysis, found: Effects, shown: int, known: int) -> str:
-    noun = found.scale.noun
-    tick = f"a tick the {noun} of one {results.measurement.replicate}"
+    noun = words.noun(found.scale)
     said = [
-        f"{noun.capitalize()}s {found.scale.towards} the baseline, with verdicts.",
-        f"The line is the 95 % interval of one comparison alone, {tick}.",
+        f"{_compared(found, 's').capitalize()}.",
+        "A line is the 95 % interval of one comparison alone,",
+        f"a tick the {noun} of one {results.measurement.replicate}.",
     ]
     if found.correction != "none":
         said.append(f"Verdicts are corrected for {found.tested} comparisons.")
     if found.tested:
-        said.append(
-            f"Of true {noun}s inside the grey bar, such a design misses more than one in five."
-        )
+        said.append(f"A true {noun} inside the grey bar is detected with less than 80 % power.")
     if shown < known:
         said.append(f"The first {shown} of {known} comparisons.")
     return " ".join(said)

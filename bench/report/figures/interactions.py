@@ -1,9 +1,8 @@
-"""Whether the effect of a factor depends on another: means of both together."""
+"""Interactions: the mean score at each pair of levels of two factors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,18 +10,11 @@ from matplotlib.figure import Figure
 
 from bench import metrics
 from bench.analysis.analysis import Analysis
-from bench.analysis.effects import words
-from bench.analysis.effects.summary import Interaction, cell_means
-from bench.report.figures.axes import logarithmic
-from bench.report.figures.style import (
-    PAPER,
-    SMALL,
-    WIDTH,
-    arm_styles,
-    legend_text,
-    one_line,
-    styled,
-)
+from bench.analysis.effects.factorial import Interaction
+from bench.report.content import numbers
+from bench.report.figures.axes import legend_beside, logarithmic
+from bench.report.figures.lettering import legend_text, one_line
+from bench.report.figures.style import PAPER, SMALL, WIDTH, arm_styles, styled
 
 _COLUMNS = 2
 _MOST = 12  # pairs of factors that are drawn
@@ -36,7 +28,7 @@ def interactions(results: Analysis) -> Figure | None:
     if not pairs or not results.done[results.metric].count():
         return None
     panels = [(pair, *_sides(results, pair)) for pair in pairs[:_MOST]]
-    if len(pairs) == 1:  # there is room to show it from both sides
+    if len(pairs) == 1:  # shown from both sides
         panels += [(pair, along, across) for pair, across, along in panels]
     rows = math.ceil(len(panels) / _COLUMNS)
     figure = Figure(figsize=(WIDTH, 2.9 * rows + 0.1), layout="constrained")
@@ -46,15 +38,15 @@ def interactions(results: Analysis) -> Figure | None:
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:
-        axes.set_ylabel(metrics.label(results.metric))
+        axes.set_ylabel(metrics.heading(results.metric))
     scale = results.scale
     if scale.logarithmic:
         means = [value for axes in grid.flat for line in axes.lines for value in line.get_ydata()]
         logarithmic(grid[0, 0], means)
     figure.set_label(
-        f"Factors taken two by two. {scale.mean.capitalize()}s over the arms that have "
-        f"both levels, with 95 % intervals over {results.measurement.replicate}s. Lines that are not parallel "
-        "speak of an interaction; its p stands above."
+        f"Interactions. {'Geometric means' if scale.logarithmic else 'Means'} over the arms that "
+        f"have both levels, with 95 % intervals over {results.measurement.replicate}s. Lines that "
+        "are not parallel suggest an interaction; its p value is above."
         + " The axis is logarithmic: equal ratios are equally long." * scale.logarithmic
         + f" The first {_MOST} of {len(pairs)} pairs." * (len(pairs) > _MOST)
     )
@@ -71,50 +63,27 @@ def _sides(results: Analysis, pair: Interaction) -> tuple[str, str]:
 
 def _panel(axes: Axes, results: Analysis, across: str, along: str, p: float) -> None:
     """Draw the levels of one factor along x, and a line for each level of the other."""
-    means, back = (
-        cell_means(results, results.runs.on(results.scale), across, along),
-        results.scale.back,
-    )
+    means = results.cell_means(across, along)
+    back = results.scale.back
     lines, places = results.factors[along], np.arange(len(results.factors[across]))
     styles = arm_styles(lines)
-    for level, shift in zip(lines, _shifts(len(lines)), strict=True):
+    # Each line lies beside its level, so that intervals do not hide each other.
+    shifts = _SPREAD * ((np.arange(len(lines)) + 0.5) / len(lines) - 0.5)
+    for level, shift in zip(lines, shifts, strict=True):
         samples = [means[other, level] for other in results.factors[across]]
         style = styles[level]
         mean = np.array([back(sample.mean) for sample in samples])
         ends = np.array([[back(one.low), back(one.high)] for one in samples]).T
         axes.errorbar(
-            places + shift,
-            mean,
-            np.nan_to_num(np.abs(ends - mean)),
-            color=style.colour,
-            linestyle=style.dash,
-            marker=style.marker,
-            markeredgecolor=PAPER,
-            lw=1.6,
-            elinewidth=1.0,
-            label=legend_text(one_line(level, 16)),
-        )
-    letters = _letters(len(places))
+            places + shift, mean, np.nan_to_num(np.abs(ends - mean)), color=style.colour,
+            linestyle=style.dash, marker=style.marker, markeredgecolor=PAPER, lw=1.6,
+            elinewidth=1.0, label=legend_text(one_line(level, 16)),
+        )  # fmt: skip
+    letters = max(3, 34 // len(places))  # that fit below one of so many levels
     axes.set_xticks(places, [one_line(name, letters) for name in results.factors[across]])
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.set_xlabel(one_line(across, 40))
     axes.grid(visible=False, axis="x")
     if not math.isnan(p):
-        axes.set_title(f"interaction: p {words.equals(p)}", fontsize=SMALL, fontweight="normal")
-    axes.legend(
-        title=one_line(along.rpartition(".")[2], 20),
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.02),
-        fontsize=SMALL,
-        title_fontsize=SMALL,
-    )
-
-
-def _shifts(count: int) -> Sequence[float]:
-    """Return how far each line lies beside its level, so that intervals do not hide each other."""
-    return [_SPREAD * ((i + 0.5) / count - 0.5) for i in range(count)]
-
-
-def _letters(levels: int) -> int:
-    """Return how many letters of a name fit below one of so many levels."""
-    return max(3, 34 // levels)
+        axes.set_title(f"interaction: p {numbers.equals(p)}", fontsize=SMALL, fontweight="normal")
+    legend_beside(axes, axes.containers, one_line(along.rpartition(".")[2], 20))

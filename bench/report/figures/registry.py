@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping
 from matplotlib.figure import Figure
 
 from bench.analysis.analysis import Analysis
+from bench.report.figures.batch_sizes import memory, throughput
 from bench.report.figures.classes import classes
 from bench.report.figures.confusion import confusion
 from bench.report.figures.curves import curves
 from bench.report.figures.dots import arms, factors
-from bench.report.figures.effects import draw as effects
+from bench.report.figures.effects import effects
 from bench.report.figures.interactions import interactions
+from bench.report.figures.original_study import original_study
 from bench.report.figures.panels import panels
-from bench.report.figures.speed import limits, memory, throughput
-from bench.report.figures.study import study
+from bench.report.figures.roofline import roofline
 
 # File name → function, in the order of the report.
 FIGURES: Mapping[str, Callable[[Analysis], Figure | None]] = {
@@ -28,9 +29,9 @@ FIGURES: Mapping[str, Callable[[Analysis], Figure | None]] = {
     "factors": factors,
     "arms": arms,
     "interactions": interactions,
-    "study": study,
+    "original_study": original_study,
     "throughput": throughput,
-    "limits": limits,
+    "roofline": roofline,
     "memory": memory,
     "curves": curves,
     "classes": classes,

@@ -1,23 +1,17 @@
-"""How every figure looks: a colour for each arm, one font, and bytes that never differ."""
+"""How every figure looks: one font, few colours, and one of them for each arm."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
 import matplotlib.style
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
-from matplotlib.textpath import text_to_path
-
-from bench.analysis.analysis import Analysis
 
 P = ParamSpec("P")
 
@@ -30,15 +24,18 @@ MARKERS = "os^DvPX<>p"
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 
 INK, FAINT, ABSENT = "#222222", "#d4d4d4", "#e9e9e9"
-PAPER = "#fefefe"  # what lies under a figure: around markers, between cells
+PAPER = "#fefefe"  # around markers; not pure white, which letters on a full tint keep on dark
 GRID, RULE, FRAME = "#e4e4e4", "#777777", "#888888"
 SMALL = 8.0  # points: of titles over pictures, of legends, of notes
-WIDTH = 10.0  # inches; every figure is as wide, so that letters have one size in a report
+WIDTH = 10.0  # inches, of every figure, so that letters have one size in a report
 MOST_ARMS = 35  # more are not drawn one by one, so that pages and memory stay bounded
 
 _STYLE: dict[str, Any] = {
     "font.size": 9.0,
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same on every machine
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "axes.facecolor": "none",
     "text.color": INK,
     "text.parse_math": False,  # a class called `$a$` is no formula
     "axes.edgecolor": FRAME,
@@ -59,13 +56,8 @@ _STYLE: dict[str, Any] = {
     "figure.dpi": 120.0,
     "savefig.dpi": 120.0,
     "svg.hashsalt": "bench",  # or identifiers differ from run to run
-    "svg.fonttype": "none",  # letters stay text: small, and in a page or paper of its font
+    "svg.fonttype": "none",  # letters stay text, which is small
 }
-_METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
-
-
-# Half the time of the default for a file that is a tenth larger.
-_OPTIONS: dict[str, dict[str, Any]] = {"png": {"pil_kwargs": {"compress_level": 4}}, "svg": {}}
 
 
 @dataclass(frozen=True)
@@ -95,9 +87,19 @@ def arm_styles(labels: Iterable[str]) -> dict[str, ArmStyle]:
 
 
 @functools.cache
-def arm_colours_on_dark() -> dict[str, str]:
-    """Return, of the arms' colours that are too dark on dark paper, what stands in for them."""
-    return {_shade(hue, shade): _shade(hue, 0.65) for hue in HUES for shade in SHADES if shade < 0}
+def colours_on_dark() -> Mapping[str, str]:
+    """Return colour → what stands in for it on a dark page; page.css has the same neutrals."""
+    neutrals = {
+        INK: "#e7e5e1",
+        PAPER: "#1b1e23",
+        FAINT: "#4a4e55",
+        ABSENT: "#2a2d33",
+        GRID: "#2c3036",
+        RULE: "#9a9a9a",
+        FRAME: "#7d828a",
+    }
+    too_dark = [(hue, shade) for hue in HUES for shade in SHADES if shade < 0]
+    return neutrals | {_shade(hue, shade): _shade(hue, 0.65) for hue, shade in too_dark}
 
 
 def styled(draw: Callable[P, Figure | None]) -> Callable[P, Figure | None]:
@@ -105,7 +107,7 @@ def styled(draw: Callable[P, Figure | None]) -> Callable[P, Figure | None]:
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure | None:
-        with _style():
+        with style():
             figure = draw(*args, **kwargs)
             engine = None if figure is None else figure.get_layout_engine()
             if figure is not None and engine is not None:
@@ -115,53 +117,6 @@ def styled(draw: Callable[P, Figure | None]) -> Callable[P, Figure | None]:
             return figure
 
     return drawn
-
-
-@functools.lru_cache(maxsize=32)  # a file and a page show the same
-def encode(figure: Figure, suffix: str) -> bytes:
-    """Return a figure as the bytes of a file, the same whenever the figure is the same.
-
-    Args:
-        figure: what to write.
-        suffix: ``png`` or ``svg``.
-    """
-    file = io.BytesIO()
-    with _style():
-        figure.savefig(file, format=suffix, metadata=_METADATA[suffix], **_OPTIONS[suffix])
-    return file.getvalue()
-
-
-def one_line(text: str, limit: int = 60) -> str:
-    """Return text that a user gave as one line of at most ``limit`` letters."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
-
-
-def wrapped(text: str, inches: float, *, lines: int = 3) -> str:
-    """Return text as at most ``lines`` lines that are no wider than ``inches``."""
-    flat = one_line(text, 200).replace(" · ", "\u00a0· ")  # no line begins with the dot
-    found: list[str] = []
-    for word in flat.split(" "):
-        if found and text_width(f"{found[-1]} {word}") <= inches:
-            found[-1] += f" {word}"
-        else:
-            found.append(word)
-    if len(found) > lines:
-        found[lines - 1 :] = [f"{found[lines - 1]} …"]
-    return "\n".join(_cut(line, inches) for line in found).replace("\u00a0", " ")
-
-
-def text_width(text: str) -> float:
-    """Return the width in inches of one line of small letters."""
-    points: float = text_to_path.get_text_width_height_descent(
-        text, FontProperties(size=SMALL), ismath=False
-    )[0]
-    return points / 72
-
-
-def legend_text(text: str) -> str:
-    """Return a legend entry that matplotlib does not leave out because of a leading ``_``."""
-    return "\u200a" + text if text.startswith("_") else text
 
 
 def tint(share: float) -> tuple[float, float, float, float]:
@@ -177,35 +132,9 @@ def ink_on_tint(share: float) -> str:
     return INK if _opacity(share) < 1 else "white"
 
 
-def handle(label: str, style: ArmStyle, *, line: bool) -> Line2D:
-    """Return what stands for an arm in a legend: its line, or else its marker."""
-    return Line2D(
-        [],
-        [],
-        color=style.colour,
-        linestyle=style.dash if line else "none",
-        marker="" if line else style.marker,
-        lw=2.0,
-        label=legend_text(wrapped(label, 2.3) if line else one_line(label, 44)),
-    )
-
-
-def left_out(results: Analysis, labels: Sequence[str]) -> str:
-    """Return the sentence of a caption that says how many arms are not drawn, if any."""
-    count = len(results.arms)
-    return f" The first {len(labels)} of {count} arms." if len(labels) < count else ""
-
-
-def _cut(line: str, inches: float) -> str:
-    length = len(line)
-    while text_width(line) > inches and length > 1:
-        length -= 1
-        line = f"{line[:length]}…"
-    return line
-
-
 @contextlib.contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """Put the user's own matplotlib settings aside."""
     with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
         # The font has no letters for every script; a box in their place is no reason to fail.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -19,90 +19,76 @@ import jinja2
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from bench import metrics
-from bench.report.content import answers, audit, sentences, views
-from bench.report.content.cells import MOST_ROWS
-from bench.report.content.cost import arithmetic_table, cost_table
-from bench.report.content.pictures import gallery
-from bench.report.content.plain import numeric, plain
+from bench.report.content import audit, cost, effect_views, views
+from bench.report.content.plain import plain
+from bench.report.content.prose import say
+from bench.report.content.table import MOST_ROWS
 from bench.report.document import Document
-from bench.report.formats.drawing import Drawings
+from bench.report.figures.encode import light_and_dark
+from bench.report.formats.gallery import gallery
 from bench.report.formats.strips import Strips
 
 # id → title, in the order of the page. A section is there if its macro gives anything.
 SECTIONS = {
-    "effects": "What each choice does",
-    "arms": "Every arm",
-    "interactions": "Whether the choices depend on each other",
+    "effects": "Effects",
+    "arms": "Arms",
+    "interactions": "Interactions",
     "curves": "Learning curves",
-    "classes": "Class by class",
-    "confusion": "What is taken for what",
+    "classes": "IoU by class",
+    "confusion": "Confusion matrices",
     "predictions": "Predictions",
-    "riddle": "The study’s score and the true one",
-    "metric": "What the metric is worth",
+    "original_study": "The original study’s score and true mIoU",
+    "metric": "Metric audit",
     "speed": "Speed",
     "further": "Further figures",
-    "cost": "What it took",
-    "reproduce": "How to reproduce this",
+    "cost": "Cost",
+    "reproduce": "Reproduce",
 }
 NOT_DRAWN = ("panels",)  # the page has these pictures themselves
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as markup, and its caption in two parts."""
+    """A figure as data URIs, the two parts of its caption, and its size in pixels."""
 
-    name: str
     title: str
     text: str
-    markup: Markup
+    light: str
+    dark: str
+    size: tuple[int, int]
 
 
 def render(document: Document) -> str:
     """Return the page."""
     results, figures = document.results, document.figures
-    drawings = Drawings()
-    drawn = {
-        name: _drawn(drawings, name, figure)
-        for name, figure in figures.items()
-        if name not in NOT_DRAWN
-    }
     pictures = gallery(results)
-    environment = _environment()
     context: dict[str, Any] = {
         "results": results,
         "plan": results.plan,
-        "answers": answers,
-        "say": sentences,
+        "say": partial(say, results),
         "show": views,
-        "cost_table": cost_table,
-        "arithmetic_table": arithmetic_table,
+        "statistics": effect_views,
+        "costs": cost,
         "audits": document.audits,
         "variants": audit.definitions(),
-        "drawn": drawn,
+        "drawn": {name: _drawn(one) for name, one in figures.items() if name not in NOT_DRAWN},
         "pictures": pictures,
         "strips": Strips(results),
         "most_rows": MOST_ROWS,
         "newest": max((record.started[:10] for record in results.records.values()), default=""),
-        "spoken": metrics.label,
     }
-    macros: Any = environment.get_template("sections.html.j2").make_module(context)
+    macros: Any = _environment().get_template("sections.html.j2").make_module(context)
     bodies = {name: getattr(macros, name)().strip() for name in SECTIONS}
-    swatches = enumerate(pictures.legend.values() if pictures else ())
-    styles = [
-        text("page.css"),
-        drawings.styles(),
-        *(f".w{i}{{background:rgb({red},{green},{blue})}}" for i, (red, green, blue) in swatches),
+    sections = {name: (SECTIONS[name], body) for name, body in bodies.items() if body}
+    swatches = [
+        f".w{i}{{background:rgb{rgb}}}"
+        for i, rgb in enumerate(pictures.legend.values() if pictures else ())
     ]
-    return page(
-        "report.html.j2",
-        context
-        | {"sections": {name: (SECTIONS[name], body) for name, body in bodies.items() if body}},
-        styles=styles,
-    )
+    styles = [text("page.css"), *swatches]
+    return page("report.html.j2", context | {"sections": sections}, styles=styles)
 
 
-def page(template: str, context: Mapping[str, Any], *, styles: Sequence[str]) -> str:
+def page(name: str, context: Mapping[str, Any], *, styles: Sequence[str]) -> str:
     """Return a page that holds its style sheet and the script, and allows no others."""
     style, script = "\n".join(styles), text("page.js")
     policy = {
@@ -113,16 +99,9 @@ def page(template: str, context: Mapping[str, Any], *, styles: Sequence[str]) ->
         "base-uri": "'none'",
         "form-action": "'none'",
     }
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            context,
-            style=Markup(style),
-            script=Markup(script),
-            policy="; ".join(f"{name} {value}" for name, value in policy.items()),
-        )
-    )
+    template = _environment().get_template(name)
+    allowed = "; ".join(f"{kind} {value}" for kind, value in policy.items())
+    return template.render(context, style=Markup(style), script=Markup(script), policy=allowed)
 
 
 def breakable(value: object) -> Markup:
@@ -135,9 +114,14 @@ def text(name: str) -> str:
     return (resources.files("bench.report") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _drawn(drawings: Drawings, name: str, figure: Figure) -> Drawn:
+def _drawn(figure: Figure) -> Drawn:
     title, _, rest = str(figure.get_label()).partition(". ")
-    return Drawn(name, title, rest, drawings.inline(figure, caption=f"caption-{name}"))
+    light, dark = (
+        f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+        for svg in light_and_dark(figure)
+    )
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    return Drawn(title, rest, light, dark, (width, height))
 
 
 @cache
@@ -150,7 +134,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"numeric": numeric, "breakable": breakable}
+    environment.filters |= {"breakable": breakable}
     return environment
 
 

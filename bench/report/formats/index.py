@@ -7,29 +7,20 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from bench.analysis.analysis import Analysis
-from bench.report.content import answers, sentences
+from bench.report.content.prose import say
 from bench.report.formats import html
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One experiment of the list.
-
-    Attributes:
-        name: as its YAML file gives it.
-        question: what was asked.
-        answer: the first sentence of the answer.
-        counts: (status, number of trials), those that finished first.
-        newest: the date of its newest record; empty where nothing was measured.
-        link: where its report lies, from the list; empty where there is none.
-    """
+    """One experiment of the list."""
 
     name: str
     question: str
-    answer: str
-    counts: tuple[tuple[str, int], ...]
-    newest: str
-    link: str
+    answer: str  # the first sentence of it
+    counts: tuple[tuple[str, int], ...]  # (status, number of trials), those that finished first
+    newest: str  # the date of its newest record; empty where nothing was measured
+    link: str  # where its report lies, from the list; empty where there is none
 
 
 def entry(results: Analysis) -> Entry:
@@ -39,9 +30,9 @@ def entry(results: Analysis) -> Entry:
     counts = results.trials["status"].value_counts(sort=False)
     ordered = sorted(counts.items(), key=lambda item: item[0] != "done")
     return Entry(
-        name=str(results.plan["name"]),
-        question=sentences.question(results),
-        answer=next(iter(answers.answer(results)), ""),
+        name=results.plan.name,
+        question=results.plan.question,
+        answer=next(iter(say(results, "answer")), ""),
         counts=tuple((str(status), int(number)) for status, number in ordered),
         newest=max((record.started[:10] for record in results.records.values()), default=""),
         link=quote(page.relative_to(folder.parent).as_posix()) if page.is_file() else "",

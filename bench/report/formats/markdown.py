@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import cache, partial
 
 import jinja2
 from markupsafe import Markup
 
-from bench.report.content import answers, audit, sentences, views
-from bench.report.content.cells import MOST_ROWS, first_rows
-from bench.report.content.cost import arithmetic_table
-from bench.report.content.views import Table
+from bench.report.content import audit, cost, effect_views, views
+from bench.report.content.plain import plain
+from bench.report.content.prose import say
+from bench.report.content.table import MOST_ROWS, Table
 from bench.report.document import Document
 
 # Escaped wherever they stand; an underscore only where it could open or close emphasis, so
@@ -23,7 +24,26 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 def render(document: Document) -> str:
     """Return the report."""
     results = document.results
-    environment = jinja2.Environment(
+    captions = {name: str(one.get_label()) for name, one in document.figures.items()}
+    template = environment().get_template("report.md.j2")
+    return template.render(
+        results=results,
+        plan=results.plan,
+        say=partial(say, results),
+        show=views,
+        statistics=effect_views,
+        costs=cost,
+        audits=document.audits,
+        variants=audit.definitions(),
+        figures={name: caption.partition(". ")[::2] for name, caption in captions.items()},
+        most_rows=MOST_ROWS,
+    )
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return what templates are rendered with: what they print is escaped unless it is markup."""
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report", "templates"),
         finalize=lambda value: value if isinstance(value, Markup) else escape(str(value)),
         undefined=jinja2.StrictUndefined,
@@ -31,35 +51,22 @@ def render(document: Document) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"table": table, "code": code, "first_rows": first_rows}
-    return environment.get_template("report.md.j2").render(
-        results=results,
-        plan=results.plan,
-        answers=answers,
-        say=sentences,
-        show=views,
-        audits=document.audits,
-        variants=audit.definitions(),
-        arithmetic_table=arithmetic_table,
-        figures={name: str(one.get_label()) for name, one in document.figures.items()},
-        most_rows=MOST_ROWS,
-    )
+    found.filters |= {"table": table, "code": code, "inline_code": inline_code}
+    return found
 
 
 def escape(text: str) -> str:
     """Return text that reads the same after Markdown was rendered, as one line."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    line = "".join(_ENTITIES.get(c, c) for c in _SPECIAL.sub(r"\\\g<0>", line))
+    line = "".join(_ENTITIES.get(c, c) for c in _SPECIAL.sub(r"\\\g<0>", plain(text)))
     return _LIST_MARK.sub(r"\1\\\2", line)
 
 
 def table(content: Table) -> Markup:
     """Return a table; columns of numbers are aligned to the right."""
-    numeric = [all(_is_number(row[i]) for row in content.rows) for i in range(len(content.columns))]
     lines = [
-        [escape(name) for name in content.columns],
-        ["--:" if right else "---" for right in numeric],
-        *([escape(cell) for cell in row] for row in content.rows),
+        map(escape, content.headings),
+        ["--:" if column.numeric else "---" for column in content.columns],
+        *(map(escape, row) for row in content.text()),
     ]
     return Markup("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
@@ -71,5 +78,6 @@ def code(text: str) -> Markup:
     return Markup(f"{fence}\n{' '.join(text.split())}\n{fence}")
 
 
-def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[\d.,±–\s-]*", cell))
+def inline_code(text: str) -> Markup:
+    """Return code within a line; it must hold no backtick."""
+    return Markup(f"`{text}`")

@@ -6,9 +6,10 @@ import math
 
 import pandas as pd
 
-from bench.analysis.analysis import Analysis
-from bench.analysis.effects.summary import Comparison, Effects, Source
+from bench.analysis.analysis import Analysis, Effects
+from bench.analysis.effects.comparisons import Comparison
 from bench.analysis.stats.verdicts import EQUIVALENT
+from bench.report.content import words
 from bench.store.frame import Row, typed
 
 _DIGITS = 6  # the last digits of what is computed differ between processors
@@ -18,20 +19,31 @@ def comparisons(results: Analysis) -> pd.DataFrame:
     """Return a row for each comparison with the baseline."""
     found = results.effects
     rows = [_comparison(one, found) for one in found.comparisons]
-    noun = found.scale.noun
+    noun = words.noun(found.scale)
     return typed(rows, ("factor", "level", "baseline", noun, "low", "high", "verdict"))
 
 
 def anova(results: Analysis) -> pd.DataFrame:
     """Return the analysis of variance of a full factorial; no rows for other designs."""
-    rows = [_source(source) for source in results.effects.anova]
+    rows = [
+        {
+            "source": " × ".join(row.factors) or row.kind,
+            "kind": row.kind,
+            "ss": _short(row.ss),
+            "df": row.df,
+            "f": _short(row.f),
+            "p": _short(row.p),
+            "partial_omega2": _short(row.omega2),
+        }
+        for row in results.effects.anova
+    ]
     return typed(rows, ("source", "kind", "ss", "df", "f", "p", "partial_omega2"))
 
 
 def _comparison(one: Comparison, found: Effects) -> Row:
-    contrast, scale = one.contrast, found.scale
+    contrast, scale, noun = one.contrast, found.scale, words.noun(found.scale)
     numbers = {
-        scale.noun: scale.back(contrast.difference),
+        noun: scale.back(contrast.difference),
         "low": scale.back(contrast.low),
         "high": scale.back(contrast.high),
         "error": contrast.error,
@@ -55,27 +67,16 @@ def _comparison(one: Comparison, found: Effects) -> Row:
         "cells": one.cells,
         "seeds": one.seeds,
         "unmatched": one.unmatched,
-        f"seed_{scale.noun}s": " ".join(f"{scale.back(v):.{_DIGITS}g}" for v in one.differences),
+        f"seed_{noun}s": " ".join(f"{scale.back(v):.{_DIGITS}g}" for v in one.differences),
     }
 
 
 def _verdict(one: Comparison, found: Effects) -> str:
     if one.verdict != EQUIVALENT or found.delta is None:
         return one.verdict
-    return f"equivalent within {found.scale.margin.format(found.scale.back(found.delta))}"
-
-
-def _source(source: Source) -> Row:
-    row = source.row
-    return {
-        "source": " × ".join(source.factors) or row.kind,
-        "kind": row.kind,
-        "ss": _short(row.ss),
-        "df": row.df,
-        "f": _short(row.f),
-        "p": _short(row.p),
-        "partial_omega2": _short(row.omega2),
-    }
+    margin = found.scale.back(found.delta)
+    ratios = found.scale.logarithmic
+    return f"equivalent within {f'a factor {margin:g}' if ratios else f'±{margin:g}'}"
 
 
 def _short(value: float) -> float | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.analysis import Analysis
-from bench.analysis.stats.sample import Sample
 from bench.store.frame import DONE, NOT_RUN, Row, typed
 
-ARITHMETIC = ("step_gflops", "step_pixels", "gflops_per_megapixel", "window_gflops_per_megapixel")
+_FLOPS = ("step_gflops", "step_pixels", "gflops_per_megapixel", "window_gflops_per_megapixel")
 
 
 def trials(results: Analysis) -> pd.DataFrame:
@@ -19,15 +18,13 @@ def trials(results: Analysis) -> pd.DataFrame:
 
     The scores of class c are in columns like ``iou.c``.
     """
-    frame = results.trials
-    settings = {label: _settings(results, label) for label in results.arms}
+    frame, classes = results.trials, results.classes
+    settings = _settings(results)
     parts = [frame[["key", "arm"]], typed([settings[label] for label in frame["arm"]])]
     parts.append(frame.drop(columns=["key", "arm"]))
-    classes = results.classes
     for score in classes.columns.drop(["key", "arm", "seed", "class"]):
-        wide = classes.drop_duplicates(["key", "class"]).pivot(
-            index="key", columns="class", values=score
-        )
+        once = classes.drop_duplicates(["key", "class"])
+        wide = once.pivot(index="key", columns="class", values=score)
         wide = wide.reindex(index=frame["key"], columns=list(results.palette))
         parts.append(wide.add_prefix(f"{score}.").set_axis(frame.index))
     return pd.concat(parts, axis=1)
@@ -41,37 +38,32 @@ def arms(results: Analysis) -> pd.DataFrame:
     """
     done, known = results.done.groupby("arm", sort=False), results.trials.columns
     columns: dict[str, Any] = {"n": done[results.metric].count()}
-    columns |= _intervals(results.effects.arms)
+    for name in ("df", "low", "high"):
+        samples = results.effects.arms.items()
+        columns[name] = pd.Series({label: getattr(sample, name) for label, sample in samples})
     for score in results.scores:
         columns |= {f"{score}_mean": done[score].mean(), f"{score}_sd": done[score].std(ddof=1)}
     counts = ["parameters"]  # the same for every seed
     if results.measurement.trains:
-        averaged = done["classes_averaged"] if "classes_averaged" in known else None
-        columns["classes_averaged_min"] = None if averaged is None else averaged.min()
-        columns["classes_averaged_max"] = None if averaged is None else averaged.max()
+        for end in ("min", "max"):
+            averaged = done["classes_averaged"].agg(end) if "classes_averaged" in known else None
+            columns[f"classes_averaged_{end}"] = averaged
         counts += ["train_images", "dropped_images"]
-    for name in counts:
-        columns[name] = done[name].first() if name in known else None
-    columns |= {name: done[name].first() for name in ARITHMETIC if name in known}
+    columns |= {name: done[name].first() if name in known else None for name in counts}
+    columns |= {name: done[name].first() for name in _FLOPS if name in known}
     columns["seconds_mean"] = done["seconds"].mean()
 
-    labels, baseline = list(results.arms), results.baseline_arm
-    summary = pd.DataFrame(columns).reindex(labels)
+    summary = pd.DataFrame(columns).reindex(list(results.arms))
     summary["n"] = summary["n"].fillna(0).astype("Int64")
-    without = results.trials[results.trials["status"] != DONE]
-    groups = dict(iter(without.groupby("arm", sort=False)))
     rows = [
-        {"arm": label, **_settings(results, label), "baseline": label == baseline}
-        for label in labels
+        {"arm": label, **own, "baseline": label == results.baseline_arm}
+        for label, own in _settings(results).items()
     ]
-    replicate = results.measurement.replicate
-    nothing = _missing(without[:0], replicate, with_arm=False)
     missing = [
-        _missing(groups[label], replicate, with_arm=False) if label in groups else nothing
-        for label in labels
+        _missing(results, results.trials[results.trials["arm"] == label], with_arm=False)
+        for label in results.arms
     ]
-    parts = [typed(rows), summary.reset_index(drop=True), typed(missing)]
-    return pd.concat(parts, axis=1)
+    return pd.concat([typed(rows), summary.reset_index(drop=True), typed(missing)], axis=1)
 
 
 def levels(results: Analysis) -> pd.DataFrame:
@@ -82,25 +74,31 @@ def levels(results: Analysis) -> pd.DataFrame:
     whether all levels of the factor were measured under the same settings of the other factors
     and the same seeds; only then do the means differ by the factor alone.
     """
-    rows, found = [], results.effects
+    rows = []
     for factor in results.factors:
         balanced = is_balanced(results, factor)
         for level, labels in results.by_level(factor).items():
             group = results.trials[results.trials["arm"].isin(labels)]
-            done = group[group["status"] == DONE]
-            values = done[results.metric]
+            values = group.loc[group["status"] == DONE, results.metric]
+            sample = results.effects.levels[factor, level]
             rows.append(
                 {
                     "factor": factor,
                     "level": level,
                     "baseline": results.baseline.get(factor) == level,
                     "n": int(values.count()),
-                    **_summary(values),
-                    **_over_seeds(found.levels[factor, level]),
+                    "mean": values.mean(),
+                    "sd": values.std(ddof=1),
+                    "seeds": sample.n,
+                    "seed_mean": sample.mean,
+                    "seed_sd": sample.sd,
+                    "df": sample.df,
+                    "low": sample.low,
+                    "high": sample.high,
                     "values": " ".join(f"{value:.6g}" for value in values.dropna()),
                     "arms": len(labels),
                     "balanced": balanced,
-                    **_missing(group, results.measurement.replicate, with_arm=True),
+                    **_missing(results, group, with_arm=True),
                 }
             )
     return typed(rows, ("factor", "level", "baseline", "n", "mean", "sd", "arms", "balanced"))
@@ -112,75 +110,48 @@ def per_class(results: Analysis) -> pd.DataFrame:
     ``n`` counts the trials in which the class has an IoU: a class that neither occurs nor is
     predicted has none, which is not the same as 0.
     """
-    classes, names = results.classes, ["key", "arm", "seed", "class"]
-    found = [str(name) for name in classes.columns.drop(names)]
-    wanted = pd.MultiIndex.from_product(
-        [list(results.arms), list(results.palette)], names=["arm", "class"]
-    )
+    classes = results.classes
+    wanted = pd.MultiIndex.from_product([results.arms, results.palette], names=["arm", "class"])
     parts: dict[str, Any] = {}
     grouped = classes.groupby(["arm", "class"], sort=False)
-    for score in found:
+    for score in classes.columns.drop(["key", "arm", "seed", "class"]):
         parts.setdefault("n", grouped[score].count().reindex(wanted, fill_value=0))
         parts[f"{score}_mean"] = grouped[score].mean().reindex(wanted)
         parts[f"{score}_sd"] = grouped[score].std().reindex(wanted)
-    planned = results.trials.groupby("arm", sort=False).size()
     frame = pd.DataFrame(parts, index=wanted).reset_index()
-    frame.insert(2, "trials", frame["arm"].map(planned))
+    frame.insert(2, "trials", frame["arm"].map(results.trials.groupby("arm").size()))
     return frame
 
 
 def is_balanced(results: Analysis, factor: str) -> bool:
     """Tell whether each level has results under the same other settings and seeds."""
-    done = results.done
+    done = results.done[["arm", "seed"]].itertuples(index=False, name=None)
+    measured = [(results.arms[arm], arm, seed) for arm, seed in done]
 
     def cells(labels: Iterable[str]) -> set[tuple[Any, ...]]:
         return {
-            (*(value for name, value in results.arms[arm].items() if name != factor), seed)
-            for arm, seed in zip(done["arm"], done["seed"], strict=True)
+            (*(value for name, value in settings.items() if name != factor), seed)
+            for settings, arm, seed in measured
             if arm in labels
         }
 
-    found = [cells(frozenset(labels)) for labels in results.by_level(factor).values()]
-    return all(each == found[0] for each in found)
+    first, *others = (cells(labels) for labels in results.by_level(factor).values())
+    return all(each == first for each in others)
 
 
-def _intervals(samples: Mapping[str, Sample]) -> dict[str, pd.Series[float]]:
-    """Return columns by arm."""
-    return {
-        name: pd.Series({label: getattr(sample, name) for label, sample in samples.items()})
-        for name in ("df", "low", "high")
-    }
-
-
-def _over_seeds(sample: Sample) -> Row:
-    return {
-        "seeds": sample.n,
-        "seed_mean": sample.mean,
-        "seed_sd": sample.sd,
-        "df": sample.df,
-        "low": sample.low,
-        "high": sample.high,
-    }
-
-
-def _summary(values: pd.Series[float]) -> Row:
-    return {"mean": values.mean(), "sd": values.std(ddof=1)}
-
-
-def _settings(results: Analysis, label: str) -> Row:
-    """Return what makes an arm: a value, or None, for everything that any arm sets."""
+def _settings(results: Analysis) -> dict[str, Row]:
+    """Return arm → its settings: a value, or None, for everything that any arm sets."""
     names = dict.fromkeys(name for arm in results.arms.values() for name in arm)
-    return {name: results.arms[label].get(name) for name in names}
+    return {label: {name: arm.get(name) for name in names} for label, arm in results.arms.items()}
 
 
-def _missing(trials: pd.DataFrame, replicate: str, *, with_arm: bool) -> Row:
+def _missing(results: Analysis, trials: pd.DataFrame, *, with_arm: bool) -> Row:
     """Count the trials without a result, and name them."""
     without = trials[trials["status"] != DONE]
     not_run = int((without["status"] == NOT_RUN).sum())
-    names = []
-    for arm, seed, status in without[["arm", "seed", "status"]].itertuples(index=False):
-        name = f"{replicate} {seed} {status}"
-        names.append(f"{arm} {name}" if with_arm else name)
+    names = (without["arm"] + " " if with_arm else "") + (
+        f"{results.measurement.replicate} " + without["seed"].astype(str) + " " + without["status"]
+    )
     return {
         "failed": len(without) - not_run,
         "not_run": not_run,

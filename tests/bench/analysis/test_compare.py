@@ -1,6 +1,5 @@
 """Two folders of results: trials matched by arm and seed, changes with intervals."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -28,7 +27,7 @@ def two(make_store):
 def remeasured(store, change):
     """Commit every record of a store anew, as ``change`` makes it."""
     for record in list(store.records()):
-        store.commit(dataclasses.replace(record, **change(record)), store.details(record.key))
+        store.commit(record.model_copy(update=change(record)), store.details(record.key))
 
 
 def test_changes_are_paired_by_seed(two):
@@ -71,26 +70,23 @@ def test_times_are_ratios(two):
         assert arm.time.high - arm.time.low == pytest.approx(0, abs=1e-9)
 
 
-def test_speeds_are_compared_as_ratios(two, monkeypatch):
-    first, second = two(VALUES)
-    for store, factor in ((first, 1.0), (second, 0.9)):
-        remeasured(store, lambda record, f=factor: {"result": {"images_per_second": 100 * f}})
-        store.write_plan({**plan(store), "measure": "throughput", "metric": "images_per_second"})
+def test_speeds_are_compared_as_ratios(make_store):
+    speeds = {(arm, seed): 100.0 for arm in range(2) for seed in range(3)}
+    slower = {key: 0.9 * speed for key, speed in speeds.items()}
+    first = make_store("a/loss", measure="throughput", values=speeds)
+    second = make_store("b/loss", measure="throughput", values=slower)
     changes = compare.compare(first, second)
     assert changes.relative
     assert [math.exp(arm.change.mean) for arm in changes.arms] == pytest.approx([0.9, 0.9])
     assert len(changes.complaints) == 2
     assert compare.compare(first, second, 0.11).complaints == []
-    with pytest.raises(UserError, match="--tolerance 1: of a speed it is a share"):
+    with pytest.raises(UserError, match="--tolerance 1: a share of the speed"):
         compare.compare(first, second, 1)
     for key in sorted(second.keys()):
-        second.commit(dataclasses.replace(second.read(key), status="failed", reason="x"), {})
+        failed = {"status": "failed", "reason": "x", "result": None}
+        second.commit(second.read(key).model_copy(update=failed), {})
     for arm in compare.compare(first, second).arms:
         assert set(arm.cells(relative=True)) == {"–"}
-
-
-def plan(store):
-    return {key: value for key, value in store.read_plan().items() if key != "schema"}
 
 
 def test_versions_and_settings_that_differ_are_named(two):
@@ -128,12 +124,12 @@ def test_what_cannot_be_compared_is_said(two, make_store, tmp_path):
         compare.pairs(tmp_path / "a", tmp_path / "c")
     with pytest.raises(UserError, match="one is an experiment, the other holds several"):
         compare.pairs(first.folder, tmp_path / "c")
-    second.write_plan({**plan(second), "metric": "pixel_accuracy"})
+    second.write_plan(second.read_plan().model_copy(update={"metric": "pixel_accuracy"}))
     with pytest.raises(UserError, match="metric is mean_iou in one, pixel_accuracy in the other"):
         compare.compare(first, second)
 
 
-def test_the_verb_tells_by_its_status(two, capsys):
+def test_the_command_tells_by_its_status(two, capsys):
     first, second = two()
     a, b = str(first.folder), str(second.folder)
     assert main(["compare", a, b]) == 1

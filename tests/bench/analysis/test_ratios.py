@@ -1,6 +1,5 @@
 """Throughput is compared by ratios: against scipy on logarithms, and what is said of them."""
 
-import dataclasses
 import math
 import re
 
@@ -10,15 +9,14 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from bench.analysis import compare
-from bench.analysis.effects import words
-from bench.analysis.effects.summary import cell_means, effects
+from bench.analysis.analysis import load
 from bench.analysis.scales import RATIO, factor
 from bench.report import write
+from bench.report.content import words
 from bench.report.figures.axes import plain_numbers
-from bench.report.figures.effects import draw
+from bench.report.figures.effects import effects as draw
 from bench.report.figures.interactions import interactions
 from bench.report.tables import registry
-from bench.store import loading
 
 TWO = {"model.upsampling": ["bilinear", "transposed"]}
 FOUR = {**TWO, "train.batch_size": [1, 4]}
@@ -26,31 +24,15 @@ SPEEDS = {0: [113.0, 109.5, 117.2, 112.9, 108.1], 1: [93.1, 106.8, 104.1, 104.6,
 REPETITIONS = len(SPEEDS[0])
 
 
-def timed(store, speeds, *, metric="images_per_second", **plan):
-    """Turn a store into one of throughput: arm number → a speed for each repetition."""
-    for record in list(store.records()):
-        speed = speeds[int(record.key[1:5])][record.seed]
-        metrics = {"images_per_second": speed, "milliseconds": 1e3 / speed, "floor_share": 0.3}
-        memory = {"allocated_bytes": None, "process_bytes": 10**9}
-        result = {"images_per_second": speed, "memory": memory, "metrics": metrics}
-        changed = {"measure": "throughput", "settings": {"train": {"batch_size": 4}}}
-        if record.status == "done":
-            changed["result"] = result
-        store.commit(dataclasses.replace(record, **changed), {})
-    known = {key: value for key, value in store.read_plan().items() if key != "schema"}
-    store.write_plan({**known, "measure": "throughput", "metric": metric, **plan})
-    return store
-
-
 @pytest.fixture
 def results(make_store):
     """Return a function: speeds by arm → the results of a throughput experiment."""
 
-    def make(speeds=SPEEDS, *, factors=TWO, folder="x", baseline=None, failures=None, **plan):
+    def make(speeds=SPEEDS, *, factors=TWO, folder="x", **options):
+        values = {(arm, seed): each for arm, row in speeds.items() for seed, each in enumerate(row)}
         seeds = range(len(speeds[0]))
-        options = {"factors": factors, "seeds": seeds, "images": 0, "history": False}
-        store = make_store(folder, baseline=baseline, failures=failures, **options)
-        return loading.load(timed(store, speeds, **plan))
+        options |= {"factors": factors, "seeds": seeds, "values": values}
+        return load(make_store(folder, measure="throughput", **options))
 
     return make
 
@@ -76,7 +58,7 @@ def test_ratio_and_interval_are_those_of_a_t_test_on_logarithms(results):
 
 
 def test_the_detectable_ratio_is_detected_with_80_percent(results):
-    found = effects(results())
+    found = results().effects
     (one,) = found.comparisons
     (row,) = registry.comparisons(results()).to_dict("records")
     sd = np.std(np.log(SPEEDS[1]) - np.log(SPEEDS[0]), ddof=1)
@@ -85,7 +67,7 @@ def test_the_detectable_ratio_is_detected_with_80_percent(results):
     critical = stats.t.ppf(0.975, df)
     power = stats.nct.sf(critical, df, effect) + stats.nct.cdf(-critical, df, effect)
     assert power == pytest.approx(0.8, abs=1e-4)
-    assert words.amount(found, one.detectable, signed=False).startswith("1.")
+    assert words.effect(found, one.detectable, signed=False).startswith("1.")
 
 
 @pytest.mark.parametrize("generator", range(4))
@@ -128,7 +110,7 @@ def test_another_unit_changes_nothing(results):
 def test_equivalence_is_within_a_factor(results):
     drawn = np.random.default_rng(0).normal(1, 0.002, REPETITIONS)
     speeds = {0: [100.0] * REPETITIONS, 1: (99.0 * drawn).tolist()}
-    found = effects(results(speeds, equivalence=0.02))
+    found = results(speeds, equivalence=0.02).effects
     (one,) = found.comparisons
     logs = np.log(speeds[1]) - math.log(100)
     tests = [
@@ -149,8 +131,8 @@ def test_factors_that_multiply_do_not_depend_on_each_other(results):
         for arm, values in noise.items()
     }
     found = results(speeds, factors=FOUR)
-    assert effects(found).interactions[0].negligible
-    assert effects(found).simple == ()
+    assert found.effects.interactions[0].negligible
+    assert found.effects.simple == ()
     ratios = registry.comparisons(found).set_index("factor")["ratio"]
     assert ratios["model.upsampling"] == pytest.approx(5, rel=1e-5)
     assert ratios["train.batch_size"] == pytest.approx(2, rel=1e-5)
@@ -160,7 +142,7 @@ def test_factors_that_add_do(results):
     noise = random_speeds(4, sd=0.01, generator=5)
     level = [1.0, 2.0, 5.0, 6.0]
     speeds = {arm: [level[arm] * v / stats.gmean(vs) for v in vs] for arm, vs in noise.items()}
-    found = effects(results(speeds, factors=FOUR))
+    found = results(speeds, factors=FOUR).effects
     assert not found.interactions[0].negligible
     simple = {(one.factor, one.at): RATIO.back(one.contrast.difference) for one in found.simple}
     assert simple["train.batch_size", "bilinear"] == pytest.approx(2)
@@ -168,7 +150,7 @@ def test_factors_that_add_do(results):
 
 
 def test_what_is_not_positive_is_no_speed(results):
-    found = effects(results({0: [-1.0, *SPEEDS[0][1:]], 1: SPEEDS[1]}))
+    found = results({0: [-1.0, *SPEEDS[0][1:]], 1: SPEEDS[1]}).effects
     assert found.comparisons[0].seeds == REPETITIONS - 1
 
 
@@ -193,7 +175,7 @@ def test_the_figure_of_effects_is_about_1(results):
     figure = draw(results())
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
-    assert axes.get_xlabel() == "ratio of images per second to the baseline"
+    assert axes.get_xlabel() == "throughput: ratio to the baseline"
     assert [1.0, 1.0] in [list(line.get_xdata()) for line in axes.lines]
     markers = [line for line in axes.lines if line.get_marker() == "v"]
     assert markers[0].get_xdata()[0] == pytest.approx(stats.gmean(np.divide(SPEEDS[1], SPEEDS[0])))
@@ -209,7 +191,7 @@ def test_interactions_show_geometric_means_on_a_logarithmic_axis(results):
     speeds = random_speeds(4)
     drawn = [list(line.get_ydata()) for line in axes.lines]
     assert sorted(np.ravel(drawn)) == pytest.approx(sorted(map(stats.gmean, speeds.values())))
-    means = cell_means(found, *FOUR)
+    means = found.cell_means(*FOUR)
     assert means["bilinear", "1"].mean == pytest.approx(np.mean(np.log(speeds[0])))
 
 
@@ -254,11 +236,11 @@ def test_a_report_of_throughput_speaks_of_repetitions_and_ratios(results, name):
 def test_a_report_says_the_ratio_in_its_first_sentence(results):
     text = (write.write(results().store, ["md"])).read_text()
     assert re.search(
-        r"images per second is worse with model.upsampling = transposed "
+        r"throughput is worse with model.upsampling = transposed "
         r"\(0\.91\d? ×, 95 % interval 0\.8\d+ to 0\.9\d+\)\.",
         text,
     )
-    assert "With 5 repetitions this design sees a true factor of 1." in text
+    assert "With 5 repetitions the design has 80 % power to detect" in text
 
 
 @pytest.mark.parametrize(

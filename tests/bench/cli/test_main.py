@@ -1,5 +1,6 @@
 """The command line as a newcomer uses it: whole runs, and one line for every mistake."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,50 +9,25 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.__main__ import main
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
+from bench.store.plans import Plan
 
 EXPERIMENTS = ROOT / "experiments"
-SMALL = """
-name: small
-question: Does anything work?
-data: {name: scenes, train: 4, val: 2, test: 1, size: 48}
-model: {base_channels: 4, depth: 2}
-train: {crop_size: 32, batch_size: 2, epochs: 1, learning_rate: 1.0e-2}
-evaluate: {panels: 1}
-factors:
-  train.loss: [ce, dice]
-seeds: 2
-baseline: {train.loss: ce}
-"""
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """An empty folder to work in, with a small experiment."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BENCH_DATA", raising=False)
-    (tmp_path / "small.yaml").write_text(SMALL)
-    return tmp_path
-
-
-def bench(capsys, *arguments):
-    """Run a command line; return its exit status and what it printed on each stream."""
-    capsys.readouterr()
-    status = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
-
-
-def test_run_then_report(here, capsys):
-    status, out, err = bench(capsys, "run", "small.yaml")
+def test_run_then_report(finished, bench):
+    for path in (finished / "results" / "small" / "trials").glob("*.json"):
+        if Store(finished / "results" / "small").read(path.stem).seed == 1:
+            path.unlink()
+    status, out, err = bench("run", "small.yaml")
     assert (status, err) == (0, "")
+    assert "2 of 4 trials are stored already" in out
     assert "[4/4]" in out
     assert "python -m bench report small" in out
-    status, out, _ = bench(capsys, "report")
+    status, out, _ = bench("report")
     assert status == 0
-    path = here / out.removeprefix("report: ").strip()
+    path = finished / out.removeprefix("report: ").strip()
     assert path.name == "report.html"
     assert "Does anything work?" in path.read_text(encoding="utf-8")
     text = path.with_suffix(".md").read_text(encoding="utf-8")
@@ -59,84 +35,81 @@ def test_run_then_report(here, capsys):
     assert "| smp_macro_imagewise | " in text.replace("\\", "")
 
 
-def test_a_second_run_measures_nothing(here, capsys):
-    bench(capsys, "run", "small.yaml", "--quiet")
-    before = {path: path.read_bytes() for path in (here / "results").rglob("trials/*")}
-    status, out, _ = bench(capsys, "run", "small.yaml")
+def test_a_second_run_measures_nothing(finished, bench):
+    trials = finished / "results" / "small" / "trials"
+    before = {path: path.read_bytes() for path in trials.iterdir()}
+    status, out, _ = bench("run", "small.yaml")
     assert status == 0
     assert "4 of 4 trials are stored already" in out
-    assert {path: path.read_bytes() for path in (here / "results").rglob("trials/*")} == before
+    assert {path: path.read_bytes() for path in trials.iterdir()} == before
 
 
-def test_a_report_is_the_same_bytes_every_time(here, capsys):
-    bench(capsys, "run", "small.yaml", "--quiet")
-
+def test_a_report_is_the_same_bytes_every_time(finished, bench):
     def files():
-        bench(capsys, "report")
-        report = here / "results" / "small" / "report"
+        bench("report")
+        report = finished / "results" / "small" / "report"
         return {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
 
     assert files() == files()
 
 
-def test_results_do_not_depend_on_loader_processes(here, capsys):
-    for workers in (0, 2):
-        bench(
-            capsys, "run", "small.yaml", "--workers", workers, "--results", f"r{workers}", "--quiet"
-        )
-    one, two = (list(Store(here / f"r{n}" / "small").records()) for n in (0, 2))
-    assert [r.result["metrics"] for r in one] == [r.result["metrics"] for r in two]
+def test_results_do_not_depend_on_loader_processes(here, finished_run, bench):
+    assert bench("run", "small.yaml", "--workers", 2, "--quiet") == (0, "", "")
+    one, two = (Store(folder / "small").records() for folder in (finished_run, here / "results"))
+    assert [r.result.metrics for r in one] == [r.result.metrics for r in two]
 
 
-def test_dry_run_lists_trials_and_measures_none(here, capsys):
-    bench(capsys, "run", "small.yaml", "--set", "seeds=1", "--quiet")
-    status, out, _ = bench(capsys, "run", "small.yaml", "--dry-run")
+def test_dry_run_lists_trials_and_measures_none(finished, bench):
+    status, out, _ = bench("run", "small.yaml", "--dry-run", "--set", "seeds=3")
     assert status == 0
-    assert "4 trials, 2 of them stored" in out
-    assert "0✓ 1" in out
+    assert "6 trials, 4 of them stored" in out
+    assert "0✓ 1✓ 2" in out
     assert "for the other 2 on cpu" in out
-    assert len(Store(here / "results" / "small").keys()) == 2
+    assert len(Store(finished / "results" / "small").keys()) == 4
 
 
-def test_a_dry_run_estimates_before_anything_was_measured(here, capsys):
-    status, out, _ = bench(capsys, "run", "small.yaml", "--dry-run")
+def test_a_dry_run_estimates_before_anything_was_measured(here, bench):
+    status, out, _ = bench("run", "small.yaml", "--dry-run")
     assert status == 0
     assert "for the other 4 on cpu" in out
     assert not (here / "results").exists()
 
 
-def test_quiet_says_nothing(here, capsys):
-    assert bench(capsys, "run", "small.yaml", "--quiet") == (0, "", "")
+def test_quiet_says_nothing(finished, bench):
+    assert bench("run", "small.yaml", "--quiet") == (0, "", "")
 
 
-def test_a_failing_trial_is_named_and_the_status_is_1(here, capsys):
+def test_a_failing_trial_is_named_and_the_status_is_1(here, bench):
     broken = ["--set", "train.small_images=drop", "--set", "train.crop_size=500"]
-    status, _, err = bench(capsys, "run", "small.yaml", *broken)
+    status, _, err = bench("run", "small.yaml", *broken)
     assert status == 1
     assert err.splitlines()[0].startswith(
         "error: ce, seed 0: failed: train.crop_size: none of the 4"
     )
-    assert bench(capsys, "report")[0] == 0
+    assert bench("report")[0] == 0
 
 
-def test_status_counts(here, capsys):
-    bench(capsys, "run", "small.yaml", "--quiet")
-    status, out, _ = bench(capsys, "status")
+def test_status_counts(finished, bench):
+    status, out, _ = bench("status")
     assert status == 0
     assert out.splitlines()[-1].split() == ["small", "4", "4", "0", "0"]
 
 
-def test_schema(here, capsys):
-    status, out, _ = bench(capsys, "schema")
+def test_schema(here, bench):
+    status, out, _ = bench("schema")
     assert status == 0
-    assert bench(capsys, "schema", "--output", "s.json")[0] == 0
+    assert bench("schema", "--output", "s.json")[0] == 0
     assert (here / "s.json").read_text() == out
+    status, out, _ = bench("schema", "--of", "record")
+    assert status == 0
+    assert json.loads(out)["title"] == "Record"
+    assert bench("schema", "--of", "plan")[0] == 2
 
 
 MISTAKES = {
     "missing file": (["run", "smal.yaml"], "smal.yaml: cannot be read (No such file"),
     "a folder": (["run", "."], "cannot be read (Is a directory)"),
-    "unknown verb": (["runn"], "No such command 'runn'"),
+    "unknown command": (["runn"], "No such command 'runn'"),
     "unknown option": (["run", "small.yaml", "--sed", "1"], "No such option: --sed"),
     "missing argument": (["run"], "Missing "),
     "option of wrong type": (["run", "small.yaml", "--workers", "two"], "--workers"),
@@ -158,7 +131,7 @@ MISTAKES = {
     "no results": (["report", "--results", "nowhere"], "nowhere: no experiment has been run here"),
     "nothing to count": (["status", "--results", "nowhere"], "no experiment has been run here"),
     "unknown format": (["report", "--format", "pdf"], "unknown format 'pdf'"),
-    "unknown result": (["report", "smal"], "no experiment 'smal'; there are: done"),
+    "unknown result": (["report", "smal"], "no experiment 'smal'"),
     "schema nowhere": (["schema", "--output", "no/where.json"], "no/where.json: cannot be written"),
     "unknown data": (["data", "check", "scene"], "unknown dataset 'scene'; did you mean 'scenes'?"),
     "unknown data setting": (["data", "check", "scenes", "--set", "sed=1"], "did you mean 'seed'?"),
@@ -173,11 +146,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_is_one_line_and_status_2(here, capsys, case):
-    Store(here / "results" / "done").write_plan({"name": "done", "trials": []})
+def test_a_mistake_is_one_line_and_status_2(here, bench, case):
+    Store(here / "results" / "done").write_plan(
+        Plan(name="done", measure="accuracy", metric="mean_iou", trials=())
+    )
     before = sorted(path for path in here.rglob("*") if path.is_file())
     arguments, expected = MISTAKES[case]
-    status, out, err = bench(capsys, *arguments)
+    status, out, err = bench(*arguments)
     assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1, err
     assert err.startswith("error: ")
@@ -227,32 +202,32 @@ def spoil_truncated(own):
         (spoil_truncated, ["1.png"]),
     ],
 )
-def test_a_folder_of_ones_own_that_is_broken(own, capsys, spoil, expected):
+def test_a_folder_of_ones_own_that_is_broken(own, bench, spoil, expected):
     command = ["data", "check", "folder", "--set", f"path={own}"]
-    assert bench(capsys, *command)[0] == 0
+    assert bench(*command)[0] == 0
     spoil(own)
-    status, _, err = bench(capsys, *command)
+    status, _, err = bench(*command)
     assert status == 2
     assert len(err.splitlines()) == 1, err
     for word in expected:
         assert word in err
 
 
-def test_training_on_a_folder_of_ones_own(own, capsys):
+def test_training_on_a_folder_of_ones_own(own, bench):
     data = f"data={{name: folder, path: '{own}'}}"
-    status, _, err = bench(capsys, "run", "small.yaml", "--set", data, "--set", "seeds=1", "-q")
+    status, _, err = bench("run", "small.yaml", "--set", data, "--set", "seeds=1", "-q")
     assert (status, err) == (0, "")
 
 
-def test_the_msrc_study_at_a_size_for_tests(here, capsys, real_data):
+def test_the_msrc_study_at_a_size_for_tests(here, bench, real_data):
     shrink = ["model.base_channels=4", "model.depth=2", "train.epochs=1", "train.crop_size=64",
               "train.precision=fp32", "seeds=1", "factors.train.loss=[ce, dice]",
               "factors.model.upsampling=[bilinear]", "include=[]"]  # fmt: skip
     options = [word for setting in shrink for word in ("--set", setting)]
     study = EXPERIMENTS / "msrc_v2" / "loss_ablation.yaml"
-    status, _, err = bench(capsys, "run", study, "--data", real_data, "--quiet", *options)
+    status, _, err = bench("run", study, "--data", real_data, "--quiet", *options)
     assert (status, err) == (0, "")
-    assert bench(capsys, "report")[0] == 0
+    assert bench("report")[0] == 0
     store = Store(here / "results" / "msrc_v2_loss_ablation")
     per_class = (store.folder / "report" / "per_class.csv").read_text(encoding="utf-8")
     names = ["building", "grass", "tree", "cow", "sheep", "sky", "aeroplane", "water", "face",
@@ -260,68 +235,70 @@ def test_the_msrc_study_at_a_size_for_tests(here, capsys, real_data):
              "body", "boat"]  # fmt: skip
     assert [name for name in names if name in per_class] == names
     record = next(store.records())
-    assert record.result["counts"]["evaluated_images"] == 59
-    assert record.result["counts"]["train_images"] == 276
+    assert record.result.counts["evaluated_images"] == 59
+    assert record.result.counts["train_images"] == 276
     photograph = cv2.imdecode(
-        np.frombuffer(store.blob(record.result["panels"][0]["image"]), np.uint8), cv2.IMREAD_COLOR
+        np.frombuffer(store.blob(record.accuracy.examples[0].image), np.uint8), cv2.IMREAD_COLOR
     )
     assert photograph.std() > 20
 
 
-def test_the_riddle_is_told_with_the_numbers_of_the_run(here, capsys):
-    study = ["--set", "evaluate.study=true", "--set", "data.void=class"]
-    assert bench(capsys, "run", "small.yaml", "--quiet", "--set", "seeds=1", *study)[0] == 0
-    bench(capsys, "report")
-    store = Store(here / "results" / "small")
+def test_the_score_of_the_original_study_is_explained_with_the_numbers_of_the_run(finished, bench):
+    bench("report")
+    store = Store(finished / "results" / "small")
     text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
-    for record in store.records():
-        scores = store.details(record.key)["history"][-1]["metrics"]
-        said = (
-            f"{record.label}: the study's score is {scores['study_iou']:.3f}, of which "
-            f"{scores['study_iou_absent']:.3f} comes from classes that a batch does not hold; "
-            f"the true mean IoU is {scores['mean_iou']:.3f}."
-        )
-        assert said in text
-    assert (store.folder / "report" / "figures" / "study.png").stat().st_size > 5000
+    last = {}  # arm → the scores of the last epoch of its trials
+    for trial in store.read_plan().trials:
+        row = store.details(trial.key)["history"][-1]
+        last.setdefault(trial.label, []).append(row["metrics"])
+    for rows in last.values():
+        for name in ("study_iou", "study_iou_absent", "mean_iou"):
+            assert f"{np.mean([row[name] for row in rows]):.3f}" in text
+    assert "original_study" in text
 
 
-def test_an_audit_shows_who_is_fooled(here, capsys):
-    status, out, _ = bench(capsys, "data", "audit", "scenes")
+def test_an_audit_names_the_variants_that_mislead(here, bench):
+    status, out, _ = bench("data", "audit", "scenes")
     assert status == 0
     rows = {
         line.split()[0]: line.split()[1:] for line in reversed(out.splitlines()) if line.strip()
     }
     assert rows["dataset"][-1] == "1.000"
     assert float(rows["smp_macro_imagewise"][0]) > 0.5 > float(rows["dataset"][0])
-    assert "smp_macro_imagewise gives a high score for knowing nothing" in out
+    assert "smp_macro_imagewise gives high scores to predictors that never see the images" in out
 
 
-def test_an_audit_is_written_as_a_page(here, capsys):
-    status, out, _ = bench(capsys, "data", "audit", "scenes", "--split", "test", "--output", "a.md")
+def test_an_audit_is_written_as_a_page(here, bench):
+    status, out, _ = bench("data", "audit", "scenes", "--split", "test", "--output", "a.md")
     assert (status, out.strip()) == (0, "page: a.md")
     page = (here / "a.md").read_text(encoding="utf-8")
-    (row,) = (line for line in page.splitlines() if line.startswith("| smp_macro_imagewise | 0"))
-    assert row.endswith("| 1.000 |")
-    assert "| convention | most_frequent (grass) |" in page
-    assert "> **Warning:** smp_macro_imagewise gives a high score for knowing nothing" in page
+    lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    header = next(cells for cells in lines if "smp_macro_imagewise" in cells)
+    column = header.index("smp_macro_imagewise")
+    scores = {cells[0]: cells[column] for cells in lines if len(cells) == len(header)}
+    assert scores["perfect"] == "1.000"
+    assert float(scores["most_frequent"]) > 0.5
+    assert "for every pixel (grass)" in page
+    assert (
+        "> **Warning:** smp_macro_imagewise gives high scores to predictors that never see the images"
+        in page
+    )
     assert "python -m bench data audit scenes --split test" in page
 
 
-def test_preview_writes_a_picture(here, capsys):
-    status, out, _ = bench(capsys, "data", "preview", "scenes", "--count", 2)
+def test_preview_writes_a_picture(here, bench):
+    status, out, _ = bench("data", "preview", "scenes", "--count", 2)
     assert (status, out.strip()) == (0, "picture: preview.png")
     assert cv2.imread("preview.png").shape[2] == 3
 
 
-def test_an_interruption_prints_the_line_that_resumes(here, capsys, monkeypatch):
-    from bench.execution import job as trial_job
-
+def test_an_interruption_prints_the_line_that_resumes(here, bench, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(trial_job.MEASURES, "accuracy", interrupt)
+    monkeypatch.setattr("bench.execution.accuracy.measure", interrupt)
     monkeypatch.setattr(sys, "argv", ["bench", "run", "small.yaml"])
-    status, _, err = bench(capsys, "run", "small.yaml")
+    status, _, err = bench("run", "small.yaml")
     assert status == 130
     assert "python -m bench run small.yaml" in err
 

@@ -10,8 +10,9 @@ import torch
 from bench.errors import UserError
 from bench.store import load_model, onnx_export
 from bench.store.folder import Store
-from bench.store.loading import labelled
+from bench.store.plans import Plan, PlannedTrial
 from bench.store.records import Record
+from bench.store.results import AccuracyResult
 from bench.training import models
 from bench.training.models import ModelSettings
 from unet import UNet
@@ -27,7 +28,7 @@ def network(settings, channels=3):
     """A network with running statistics and weights as if it had been trained."""
     torch.manual_seed(0)
     model = models.build(settings, channels, len(CLASSES))
-    side = models.nearest_sizes(settings, 64)[1]
+    side = models.architecture(settings).nearest_sizes(64)[1]
     model.train()(torch.randn(2, channels, side, side))
     return model
 
@@ -37,19 +38,22 @@ def stored(folder, settings, *, channels=3, checkpoint=True, status="done", meas
     store = Store(folder)
     model = network(settings, channels)
     blob = store.put(safetensors.torch.save(model.state_dict()), ".safetensors")
-    palette = [[0, 0, 1], [0, 2, 0], [3, 0, 0]]
-    result = {"classes": CLASSES, "palette": palette, "checkpoint": blob if checkpoint else None}
     # fmt: off
+    result = AccuracyResult(
+        classes=CLASSES, palette=[(0, 0, 1), (0, 2, 0), (3, 0, 0)], split="val", chosen_epoch=1,
+        metrics={}, counts={}, checkpoint=blob if checkpoint else None,
+    )
     record = Record(
         key="k1", experiment="e", measure=measure, status=status, reason="why not", arm={},
         label="dice", seed=4, settings={"model": settings.effective()}, provenance={},
-        environment={}, started="", seconds=1.0, result=result,
+        environment={}, started="", seconds=1.0,
+        result=result if (status, measure) == ("done", "accuracy") else None,
     )
     # fmt: on
     store.commit(record, {})
     planned = (("k1", "dice", 4), ("k2", "ce", 4), ("k3", "ce", 5))
-    trials = [{"key": k, "label": a, "arm": {"train.loss": a}, "seed": s} for k, a, s in planned]
-    store.write_plan({"name": "e", "trials": trials})
+    trials = [PlannedTrial(key=k, label=a, arm={"train.loss": a}, seed=s) for k, a, s in planned]
+    store.write_plan(Plan(name="e", measure=measure, metric="mean_iou", trials=tuple(trials)))
     return store, model
 
 
@@ -137,7 +141,7 @@ def test_every_network_can_be_exported(name, tmp_path):
     store.commit(record, {})
     found = load_model.of_trial(store, key="k1")
     exported = onnx_export.to_onnx(found)
-    side = models.nearest_sizes(settings, 128)[1]
+    side = models.architecture(settings).nearest_sizes(128)[1]
     agree(exported, model, [(1, 3, side, side + 32), (3, 3, side + 64, side)])
 
 
@@ -295,6 +299,6 @@ def test_weights_of_another_network_are_named(tmp_path):
 
 
 def test_arms_of_one_label_have_the_names_of_reports():
-    rates = ((1e-2, "poly"), (1e-3, "poly"))
-    plan = {"trials": [{"arm": {"r": r}, "label": label, "seed": 0} for r, label in rates]}
-    assert [trial["label"] for trial in labelled(plan)] == ["poly", "poly (2)"]
+    trials = [PlannedTrial(key="", arm={"r": r}, label="poly", seed=0) for r in (1e-2, 1e-3)]
+    plan = Plan(name="e", measure="accuracy", metric="mean_iou", trials=tuple(trials))
+    assert [trial.label for trial in plan.labelled()] == ["poly", "poly (2)"]

@@ -11,7 +11,7 @@ from bench.errors import UserError
 
 
 def picture(seed=0):
-    """An image whose first channel is its mask, so that whoever moves both can be checked."""
+    """An image whose first channel is its mask, so that a test can check that both move together."""
     coarse = np.random.default_rng(seed).integers(0, 5, (6, 8), dtype=np.uint8)
     mask = coarse.repeat(16, axis=0).repeat(16, axis=1)
     return np.stack([mask * 50] * 3, axis=-1), mask
@@ -25,7 +25,7 @@ def apply(pipeline, seed):
 
 
 @pytest.mark.parametrize("name", [name for name in augment.AUGMENTATIONS if name != "none"])
-def test_every_pipeline_changes_pictures_and_keeps_the_contract(name):
+def test_every_pipeline_changes_images_and_keeps_shapes_and_types(name):
     pipeline = augment.build(name)
     changed = 0
     for seed in range(12):
@@ -48,7 +48,7 @@ def test_image_and_labels_move_together(name):
         assert inside.mean() > 0.9  # the image is interpolated at borders, the labels are not
 
 
-def test_none_is_nothing():
+def test_none_has_no_transform():
     assert augment.build("none") is None
 
 
@@ -65,19 +65,19 @@ def test_transforms_of_one_sample_draw_independently():
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_serialised_pipeline_is_taken(whole):
+def test_a_serialised_pipeline_is_accepted(whole):
     written = A.to_dict(A.Compose([A.VerticalFlip(p=1.0)]))
     pipeline = augment.build(written if whole else written["transform"])
     _, mask = apply(pipeline, 0)
     assert np.array_equal(mask, picture()[1][::-1])
 
 
-def test_a_single_serialised_transform_is_taken():
+def test_a_single_serialised_transform_is_accepted():
     pipeline = augment.build(A.to_dict(A.VerticalFlip(p=1.0)))
     assert np.array_equal(apply(pipeline, 0)[1], picture()[1][::-1])
 
 
 @pytest.mark.parametrize("spec", [{"transform": {"__class_fullname__": "os.system"}}, {"a": 1}])
-def test_what_is_no_pipeline_is_refused(spec):
+def test_an_invalid_pipeline_is_refused(spec):
     with pytest.raises(UserError, match="not a serialised albumentations pipeline"):
         augment.build(spec)

@@ -1,4 +1,4 @@
-"""Crops: the same whatever the number of workers, padded so that no image is lost."""
+"""Crops: the same for any number of workers, and padded so that no image is dropped."""
 
 import subprocess
 import sys
@@ -38,15 +38,15 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("augmentation", ["none", "paper"])
-def test_workers_change_nothing(split, augmentation):
+def test_workers_do_not_change_the_batches(split, augmentation):
     settings = BatchSettings(crop_size=32, batch_size=2, augmentation=augmentation)
     assert same(collect(split, settings), collect(split, settings, workers=2))
 
 
 BESIDE_THREADS = """
 import cv2, numpy as np
-from bench.batches import Batches, BatchSettings
-from bench.datasets import Split
+from bench.data.batches import Batches, BatchSettings
+from bench.data.dataset import Split
 
 cv2.setNumThreads(4)
 cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.float32), (31, 31), 5)  # starts OpenCV's threads
@@ -57,7 +57,7 @@ print(sum(len(images) for images, _ in Batches(split, settings, seed=0, workers=
 """
 
 
-def test_loader_processes_start_beside_threads_of_opencv():
+def test_loader_processes_start_while_opencv_has_threads():
     done = subprocess.run(
         [sys.executable, "-c", BESIDE_THREADS],
         capture_output=True,
@@ -98,7 +98,7 @@ def test_a_crop_is_a_window_with_its_own_labels(split):
         assert torch.equal(rows[1:] - rows[:-1], torch.ones(19, 20, dtype=torch.long))
 
 
-def test_smaller_images_are_padded_so_that_every_crop_size_sees_all_images(split):
+def test_small_images_are_padded_so_that_any_crop_size_uses_all_images(split):
     for size in (16, 48, 100):
         seen = set()
         settings = BatchSettings(crop_size=size, batch_size=1)
@@ -109,7 +109,7 @@ def test_smaller_images_are_padded_so_that_every_crop_size_sees_all_images(split
         assert seen == set(range(len(SIZES)))
 
 
-def test_dropping_is_the_studys_way_and_is_counted(split):
+def test_dropped_images_are_counted(split):
     crops = Crops(split, BatchSettings(crop_size=40, small_images="drop"), seed=0)
     assert [SIZES[int(name)] for name in crops.names] == [(40, 60), (60, 40), (48, 48)]
     assert crops.dropped == 2
@@ -143,7 +143,7 @@ def test_order_is_a_permutation_in_full_batches(length, batch, batches):
     assert set(chosen) <= set(range(length))
 
 
-def test_no_image_sits_out_for_ever():
+def test_every_image_is_used_in_some_epoch():
     order, seen = Order(5, 4, seed=0), set()
     for epoch in range(20):
         order.epoch = epoch

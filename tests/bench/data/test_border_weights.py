@@ -52,7 +52,7 @@ def test_classes_are_balanced_over_all_training_images():
     assert heavy + light == pytest.approx(7)
 
 
-def test_a_label_image_is_worked_out_once(monkeypatch, tmp_path):
+def test_the_map_of_a_label_image_is_computed_once(monkeypatch, tmp_path):
     calls = []
     real = border_weights.border_weight_map
     monkeypatch.setattr(
@@ -69,14 +69,14 @@ def test_a_label_image_is_worked_out_once(monkeypatch, tmp_path):
     assert not np.array_equal(first[name], again[name])
 
 
-def test_a_class_that_is_not_there_is_named_with_the_nearest(tmp_path):
+def test_an_unknown_class_is_named_with_the_nearest(tmp_path):
     dataset = registry.load(TINY, tmp_path)
     with pytest.raises(UserError, match="cells has no class 'cels'; did you mean 'cell'"):
         weight_maps(dataset, BorderSettings(cells="cels"))
 
 
 @pytest.mark.parametrize("augmentation", ["none", "flip", "geometric", "paper"])
-def test_weights_go_where_their_pixels_go(augmentation, tmp_path):
+def test_weights_move_with_their_pixels(augmentation, tmp_path):
     """Maps that are functions of the label must be that same function of the warped label."""
     split = registry.load(TINY, tmp_path).splits["train"]
     weights = {name: 1.0 + 3 * split.read(name)[1].astype(np.float32) for name in split.names}
@@ -106,7 +106,7 @@ def test_loader_processes_give_the_same_weights(tmp_path):
     assert all(map(torch.equal, collect(0), collect(2)))
 
 
-def test_an_unpadded_network_sees_every_pixel_in_mirrored_surroundings():
+def test_an_unpadded_network_gets_mirrored_context_at_borders():
     """Crops of 20 pixels of which 12 are predicted, of an image of 16."""
     image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     split = Split(("a",), lambda name: (image.copy(), image[..., 0] % 5), "")

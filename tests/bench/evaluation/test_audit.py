@@ -1,4 +1,4 @@
-"""The audit: tables, what it flags, what a report says; and the real data's canaries."""
+"""The audit: tables, what it flags, what a report says; and the dummy baselines of real data."""
 
 import dataclasses
 
@@ -6,25 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.analysis import analysis
 from bench.data import registry
 from bench.data.inspect import settings_for
 from bench.evaluation import audit
 from bench.evaluation.counts import soft_json
-from bench.evaluation.dummy_baselines import CANARIES, PERFECT, from_counts
-from bench.evaluation.metric_variants import CONVENTIONS
+from bench.evaluation.dummy_baselines import DUMMY_BASELINES, PERFECT, from_counts
+from bench.evaluation.metric_variants import VARIANTS
 from bench.report.content import audit as report
 from bench.report.formats import markdown
-from bench.store import loading
 
-HONEST = dict.fromkeys(CANARIES, 0.05) | {PERFECT: 1.0}
+HONEST = dict.fromkeys(DUMMY_BASELINES, 0.05) | {PERFECT: 1.0}
 
 
 def flagged(**rows):
-    """Return convention → all that is said of it."""
+    """Return variant → all that is said of it."""
     found = audit.flags(pd.DataFrame(rows).T)
     return {
-        flag.convention: " ".join(f.text for f in found if f.convention == flag.convention)
-        for flag in found
+        flag.variant: " ".join(f.text for f in found if f.variant == flag.variant) for flag in found
     }
 
 
@@ -36,21 +35,21 @@ def scenes(tmp_path_factory):
 
 def test_the_audit_of_a_dataset(scenes):
     found = audit.audit(scenes, "val")
-    assert list(found.table.columns) == list(CANARIES)
-    assert list(found.table.index) == [*CONVENTIONS, *audit.EXTRA_ROWS]
-    assert (found.table.loc[list(CONVENTIONS), PERFECT] == 1).all()
+    assert list(found.table.columns) == list(DUMMY_BASELINES)
+    assert list(found.table.index) == [*VARIANTS, *audit.EXTRA_ROWS]
+    assert (found.table.loc[list(VARIANTS), PERFECT] == 1).all()
     assert (found.table.loc["classes_averaged", "uniform"]) == len(scenes.classes)
     assert found.table.equals(audit.audit(scenes, "val").table)
-    names = {flag.convention for flag in found.flags}
+    names = {flag.variant for flag in found.flags}
     assert "dataset" not in names
     assert {"smp_macro_imagewise", "milesial_dice"} <= names
 
 
-def test_nothing_is_flagged_where_knowing_nothing_earns_nothing():
+def test_nothing_is_flagged_where_dummy_baselines_score_low():
     assert flagged(dataset=HONEST, study=HONEST) == {}
 
 
-def test_a_high_score_for_knowing_nothing_is_flagged():
+def test_a_high_score_of_a_dummy_baseline_is_flagged():
     found = flagged(dataset=HONEST, study={**HONEST, "prior": 0.5, "uniform": 0.499 - 0.2})
     assert list(found) == ["study"]
     assert "prior 0.500, where the perfect prediction gets 1.000." in found["study"]
@@ -72,11 +71,11 @@ def test_far_above_the_dataset_score_is_high_too():
 
 def test_a_low_score_for_the_perfect_one_is_flagged():
     found = flagged(dataset=HONEST, mmseg={**HONEST, PERFECT: 0.9})
-    assert found == {"mmseg": "mmseg gives the perfect prediction 0.900, which should be 1."}
+    assert found == {"mmseg": "mmseg gives the perfect prediction 0.900 instead of 1."}
 
 
 def test_the_real_validation_split(real_data):
-    """All grass, on the 59 images: not worth anything, and yet 0.87 by two popular scores."""
+    """All grass, on the 59 images: a useless prediction that two popular scores give 0.87."""
     msrc = registry.load(settings_for("msrc_v2", {}), real_data)
     found = audit.audit(msrc, "val")
     grass = msrc.classes.index("grass")
@@ -93,7 +92,7 @@ def test_the_real_validation_split(real_data):
         each.append((21 - len(there | {grass}) + shared) / 21)
     assert column["smp_macro_imagewise"] == pytest.approx(np.mean(each))
     assert column["smp_macro_imagewise"] > 0.85
-    assert {flag.convention for flag in found.flags} == {
+    assert {flag.variant for flag in found.flags} == {
         "study",
         "smp_macro_imagewise",
         "milesial_dice",
@@ -118,39 +117,37 @@ def audited(make_store):
             details.pop("schema", None)
             kind = "most_frequent" if arm == "dice" else PERFECT
             store.commit(record, {**details, **stored(known[kind])})
-        return loading.load(store)
+        return analysis.load(store)
 
     return build
 
 
-def stored(evidence):
-    entries = [
-        [[int(t), int(p), int(m[t, p])] for t, p in np.argwhere(m)] for m in evidence.matrices
-    ]
+def stored(counts):
+    entries = [[[int(t), int(p), int(m[t, p])] for t, p in np.argwhere(m)] for m in counts.matrices]
     return {
-        "confusion": {"images": list(evidence.names), "entries": entries},
-        "soft": soft_json(evidence),
+        "confusion": {"images": list(counts.names), "entries": entries},
+        "soft": soft_json(counts),
         "train_pixels": [9, 1, 1, 1, 1, 1],
     }
 
 
-def test_the_report_scores_arms_beside_canaries(audited):
+def test_the_report_scores_arms_beside_dummy_baselines(audited):
     (section,) = report.sections(audited())
     assert section.arms == ("ce", "dice")
-    assert section.table.columns == ("convention", *CANARIES, "ce", "dice")
+    assert section.table.headings == ("predictor", *VARIANTS, *audit.EXTRA_ROWS)
     rows = {
-        row[0]: dict(zip(section.table.columns, row, strict=True)) for row in section.table.rows
+        row[0]: dict(zip(section.table.headings[1:], row[1:], strict=True))
+        for row in section.table.text()
     }
-    assert list(rows) == [*CONVENTIONS, *audit.EXTRA_ROWS]
-    for row in rows.values():
-        assert row["ce"] == row[PERFECT]
-        assert row["dice"] == row["most_frequent"]
-    assert rows["classes_averaged"]["ce"] == "3"
+    assert list(rows) == [*DUMMY_BASELINES, "ce", "dice"]
+    assert rows["ce"] == rows[PERFECT]
+    assert rows["dice"] == rows["most_frequent"]
+    assert rows["ce"]["classes_averaged"] == "3"
     text = " ".join(section.sentences)
-    assert "(building)" in text  # the name of the class that is most frequent in training
-    assert rows["study_absent"]["dice"] == "0.500"
-    own, soft = rows["dataset"]["dice"], rows["study"]["dice"]
-    assert f"Of the {soft} that study gives to dice, 0.500 is for classes" in text
+    assert "The most frequent class is building." in text
+    assert rows["dice"]["study_absent"] == "0.500"
+    own, soft = rows["dice"]["dataset"], rows["dice"]["study"]
+    assert f"Of the {soft} that study gives to dice, 0.500 is for classes absent" in text
     assert f"dataset gives it {own}." in text
     assert any(flag.startswith("smp_macro_imagewise gives") for flag in section.flags)
 
@@ -160,35 +157,31 @@ def test_arms_of_different_truth_are_audited_apart(audited):
     assert (first.arms, second.arms) == (("ce",), ("dice",))
 
 
-def test_more_predictors_than_conventions_go_down(audited):
-    factors = {"train.loss": [f"loss{i}" for i in range(8)]}
-    (section,) = report.sections(audited(factors=factors, seeds=(0,)))
-    assert section.table.columns[1:] == (*CONVENTIONS, *audit.EXTRA_ROWS)
-    assert [row[0] for row in section.table.rows] == [*CANARIES, *factors["train.loss"]]
-
-
-def test_the_report_names_conventions_that_prefer_another_arm(audited):
+def test_the_report_names_variants_that_prefer_another_arm(audited):
     (section,) = report.sections(audited())
-    assert not any("puts" in sentence for sentence in section.sentences)
-    scores = pd.DataFrame(
-        {"a": dict.fromkeys(CONVENTIONS, 0.1), "b": dict.fromkeys(CONVENTIONS, 0.2)}
-    )
+    assert not any("ranks" in sentence for sentence in section.sentences)
+    scores = pd.DataFrame({"a": dict.fromkeys(VARIANTS, 0.1), "b": dict.fromkeys(VARIANTS, 0.2)})
     scores.loc["study"] = [0.3, 0.25]
-    scores = scores.reindex([*CONVENTIONS, *audit.EXTRA_ROWS])
-    assert list(report._about_arms(scores)) == ["dataset puts b first; study puts a first."]
+    scores = scores.reindex([*VARIANTS, *audit.EXTRA_ROWS])
+    said = report.about_arms(scores)
+    assert (said["first"], said["others"]) == ("b", {"a": ["study"]})
 
 
-@pytest.mark.parametrize("name", ["two arms", "nothing run", "all failed"])
-def test_a_store_without_sums_has_no_audit(example, name):
-    assert report.sections(loading.load(example(name))) == ()
+@pytest.mark.parametrize("name", ["nothing run", "all failed"])
+def test_a_store_without_results_has_no_audit(example, name):
+    assert report.sections(analysis.load(example(name))) == ()
+
+
+def test_a_store_without_sums_has_no_audit(make_store):
+    assert report.sections(analysis.load(make_store(without=("soft",)))) == ()
 
 
 def test_the_definitions_fit_a_markdown_table():
     rendered = str(markdown.table(report.definitions()))
-    assert len(rendered.splitlines()) == 2 + len(CONVENTIONS)
+    assert len(rendered.splitlines()) == 2 + len(VARIANTS)
 
 
-def test_the_batch_size_reaches_the_canaries():
+def test_the_batch_size_reaches_the_dummy_baselines():
     known = from_counts(("a", "b"), np.array([[4, 0], [0, 4]]), np.array([1, 1]), batch_size=1)
     whole = {name: dataclasses.replace(e, batch_size=2) for name, e in known.items()}
     assert audit.table(known).loc["study_absent", PERFECT] == pytest.approx(0.5)

@@ -10,7 +10,7 @@ from bench.data.dataset import Split
 from bench.evaluation import evaluate, predict, samples
 from bench.evaluation.predict import Predictor
 from bench.experiment.trial import TrialSettings
-from bench.training.models import ModelSettings, build, size_multiple
+from bench.training.models import ModelSettings, architecture, build
 
 CPU = torch.device("cpu")
 SIZES = [(20, 30), (30, 20), (20, 30), (17, 33), (16, 16), (20, 30), (5, 70)]
@@ -49,7 +49,7 @@ def test_a_perfect_predictor_is_perfect_in_every_image():
 def test_the_matrices_do_not_depend_on_what_is_predicted_together(monkeypatch):
     torch.manual_seed(0)
     settings = ModelSettings(base_channels=4, depth=3)
-    model, multiple = build(settings, 3, 3), size_multiple(settings)
+    model, multiple = build(settings, 3, 3), architecture(settings).size_multiple
     together = evaluate.evaluate(model, SPLIT, Predictor(CPU, "fp32", multiple), 3)
     monkeypatch.setattr(evaluate, "TOGETHER", 1)
     alone = evaluate.evaluate(model, SPLIT, Predictor(CPU, "fp32", multiple), 3)
@@ -60,7 +60,7 @@ def test_every_image_is_shown_with_its_prediction_and_truth():
     seen = {}
     predictor = Predictor(CPU, "fp32", multiple=16)
     evaluate.evaluate(
-        RedTells(), SPLIT, predictor, 3, look=lambda *image: seen.update({image[0]: image[1:]})
+        RedTells(), SPLIT, predictor, 3, on_image=lambda *image: seen.update({image[0]: image[1:]})
     )
     assert sorted(seen) == sorted(SPLIT.names)
     for name, (prediction, truth) in seen.items():
@@ -92,7 +92,7 @@ def test_an_unpadded_network_predicts_whole_images_by_tiles():
 
 
 def test_the_studys_score_is_that_of_its_listing():
-    """One class, one batch at a time, as the study wrote it down; void is a class to it."""
+    """One class, one batch at a time, as the original study computes it; void is a class to it."""
     torch.manual_seed(0)
     model = build(ModelSettings(base_channels=4, depth=2), 3, 6)
     settings = BatchSettings(crop_size=16, batch_size=2, small_images="drop")

@@ -1,4 +1,4 @@
-"""Each convention against the library that defines it, or against numbers worked out by hand."""
+"""Each variant against the library that defines it, or against numbers worked out by hand."""
 
 import math
 
@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from bench.evaluation import counts as evidence_room
-from bench.evaluation.counts import Evidence
+from bench.evaluation.counts import ImageCounts, confusion_json, soft_json
 from bench.evaluation.metric_variants import (
-    CONVENTIONS,
+    VARIANTS,
     classes_averaged,
     scores,
     study_absent,
     study_present,
 )
+from bench.store.image_counts import pack
 from unet import metrics
 from unet.overlap import class_sums
 
@@ -45,17 +45,19 @@ def collect(logits, target, **options):
         for p, t in zip(logits.argmax(1), target, strict=True)
     ]
     names = tuple(f"{i}" for i in range(len(logits)))
-    soft = (part.double().numpy() for part in (sums.intersection, sums.predicted, sums.truth))
-    return Evidence(names, torch.stack(matrices).numpy(), *soft, **options)
+    soft = (part.double().numpy() for part in (sums.intersection, sums.predicted))
+    found = ImageCounts(names, torch.stack(matrices).numpy(), *soft, **options)
+    assert (found.truth == sums.truth.numpy()).all()
+    return found
 
 
 def hard(matrices, **options):
-    """Evidence of confusion matrices, with one-hot probabilities."""
+    """ImageCounts of confusion matrices, with one-hot probabilities."""
     matrices = np.array(matrices)
-    hits, mass, truth = matrices.diagonal(0, 1, 2), matrices.sum(1), matrices.sum(2)
+    intersection, predicted = matrices.diagonal(0, 1, 2), matrices.sum(1)
     names = tuple(map(str, range(len(matrices))))
-    soft = (part.astype(float) for part in (hits, mass, truth))
-    return Evidence(names, matrices, *soft, **options)
+    soft = (part.astype(float) for part in (intersection, predicted))
+    return ImageCounts(names, matrices, *soft, **options)
 
 
 # Two images, three classes. In the first, 6 pixels of class 0 and 2 of class 1, of which one is
@@ -72,9 +74,9 @@ BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_by_hand(name):
-    assert CONVENTIONS[name].score(hard(TWO)) == pytest.approx(BY_HAND[name], abs=1e-5)
+    assert VARIANTS[name].score(hard(TWO)) == pytest.approx(BY_HAND[name], abs=1e-5)
 
 
 def test_parts_of_the_study_by_hand():
@@ -88,29 +90,29 @@ def test_parts_of_the_study_by_hand():
 def test_a_batch_left_over_counts_as_one():
     three = hard([*TWO, TWO[0]], batch_size=2)
     first, last = hard(TWO, batch_size=2), hard([TWO[0]])
-    expected = (CONVENTIONS["study"].score(first) + CONVENTIONS["study"].score(last)) / 2
-    assert CONVENTIONS["study"].score(three) == pytest.approx(expected)
+    expected = (VARIANTS["study"].score(first) + VARIANTS["study"].score(last)) / 2
+    assert VARIANTS["study"].score(three) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("case", range(8))
 def test_dataset_against_the_library_of_this_project(case):
-    evidence = collect(*made_up(case))
-    total = torch.from_numpy(evidence.matrices.sum(0))
-    assert scores(evidence)["dataset"] == pytest.approx(float(metrics.mean_iou(total)))
-    assert classes_averaged(evidence) == metrics.classes_averaged(total)
+    counts = collect(*made_up(case))
+    total = torch.from_numpy(counts.matrices.sum(0))
+    assert scores(counts)["dataset"] == pytest.approx(float(metrics.mean_iou(total)))
+    assert classes_averaged(counts) == metrics.classes_averaged(total)
 
 
 @pytest.mark.parametrize("case", range(8))
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_study_against_the_study(case, batch_size):
+def test_study_against_the_original_study(case, batch_size):
     logits, target = made_up(case, images=4)
     starts = range(0, 4, batch_size)
     batches = [(logits[i : i + batch_size], target[i : i + batch_size]) for i in starts]
     expected = torch.stack([study_listing(*batch).mean() for batch in batches]).mean()
-    evidence = collect(logits, target, batch_size=batch_size)
-    assert scores(evidence)["study"] == pytest.approx(float(expected), abs=1e-6)
-    assert study_absent(evidence) >= 2 / CLASSES - 1e-6  # the part that misleads is put to the test
-    assert study_absent(evidence) + study_present(evidence) == pytest.approx(float(expected))
+    counts = collect(logits, target, batch_size=batch_size)
+    assert scores(counts)["study"] == pytest.approx(float(expected), abs=1e-6)
+    assert study_absent(counts) >= 2 / CLASSES - 1e-6  # the part that misleads is put to the test
+    assert study_absent(counts) + study_present(counts) == pytest.approx(float(expected))
 
 
 def study_listing(logits, target):
@@ -125,9 +127,9 @@ def study_listing(logits, target):
 
 @pytest.mark.parametrize("case", range(8))
 def test_imagewise_against_one_dataset_an_image(case):
-    evidence = collect(*made_up(case))
-    each = [float(metrics.mean_iou(torch.from_numpy(matrix))) for matrix in evidence.matrices]
-    assert scores(evidence)["imagewise"] == pytest.approx(np.mean(each))
+    counts = collect(*made_up(case))
+    each = [float(metrics.mean_iou(torch.from_numpy(matrix))) for matrix in counts.matrices]
+    assert scores(counts)["imagewise"] == pytest.approx(np.mean(each))
 
 
 @pytest.mark.parametrize("case", range(8))
@@ -154,61 +156,58 @@ def test_torchmetrics(case):
 
 def test_mmseg_loses_pixels_above_two_to_the_24():
     many, found, missed = [[2**24, 0], [0, 1]], [[1, 0], [0, 0]], [[0, 1], [0, 0]]
-    evidence = hard([many] + [found] * 3000 + [missed] * 5000)
+    counts = hard([many] + [found] * 3000 + [missed] * 5000)
     # In float32 none of the 8000 single pixels of class 0 is added, to neither sum.
     rare = 1 / 5001
-    assert CONVENTIONS["mmseg"].score(evidence) == pytest.approx((1 + rare) / 2, abs=1e-7)
+    assert VARIANTS["mmseg"].score(counts) == pytest.approx((1 + rare) / 2, abs=1e-7)
     exact = (2**24 + 3000) / (2**24 + 8000)
-    assert CONVENTIONS["dataset"].score(evidence) == pytest.approx((exact + rare) / 2, rel=1e-12)
+    assert VARIANTS["dataset"].score(counts) == pytest.approx((exact + rare) / 2, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_who_rewards_an_absent_class(name):
     """A class more, which nobody has and nobody predicts, raises the score, or leaves it."""
     wider = [np.pad(matrix, (0, 1)) for matrix in TWO]
-    before, after = (CONVENTIONS[name].score(hard(matrices)) for matrices in (TWO, wider))
-    if CONVENTIONS[name].rewards_absent:
+    before, after = (VARIANTS[name].score(hard(matrices)) for matrices in (TWO, wider))
+    if VARIANTS[name].rewards_absent:
         assert after > before + 0.01
     else:
         assert after == pytest.approx(before)
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_the_order_of_images_matters_to_the_study_alone(name):
     logits, target = made_up(3, images=6)
     turned = [0, 2, 4, 1, 3, 5]
-    before = CONVENTIONS[name].score(collect(logits, target))
-    after = CONVENTIONS[name].score(collect(logits[turned], target[turned]))
+    before = VARIANTS[name].score(collect(logits, target))
+    after = VARIANTS[name].score(collect(logits[turned], target[turned]))
     assert (after == pytest.approx(before, abs=1e-7)) == (name != "study")
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_an_image_of_nothing_but_void_is_no_error(name):
     nothing = np.zeros((3, 3), dtype=np.int64)
-    assert 0 <= CONVENTIONS[name].score(hard([*TWO, nothing])) <= 1
-    alone = CONVENTIONS[name].score(hard([nothing]))
-    assert alone == 1 if CONVENTIONS[name].rewards_absent else math.isnan(alone)
+    assert 0 <= VARIANTS[name].score(hard([*TWO, nothing])) <= 1
+    alone = VARIANTS[name].score(hard([nothing]))
+    assert alone == 1 if VARIANTS[name].rewards_absent else math.isnan(alone)
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_what_is_stored_gives_the_same_scores(name):
-    evidence = collect(*made_up(1))
-    entries = [
-        [[int(t), int(p), int(m[t, p])] for t, p in np.argwhere(m)] for m in evidence.matrices
-    ]
-    confusion = {"images": list(evidence.names), "entries": entries}
-    again = evidence_room.from_json(confusion, evidence_room.soft_json(evidence))
-    score = CONVENTIONS[name].score
-    assert score(again) == pytest.approx(score(evidence), abs=1e-7)
-    assert again.names == evidence.names
+    counts = collect(*made_up(1))
+    stored = pack({"confusion": confusion_json(counts), "soft": soft_json(counts)}, CLASSES)
+    again = ImageCounts(stored.names, stored.matrices(), *stored.soft)
+    score = VARIANTS[name].score
+    assert score(again) == pytest.approx(score(counts), abs=1e-7)
+    assert again.names == counts.names
 
 
-def test_evidence_that_does_not_fit_is_refused():
+def test_counts_that_do_not_fit_are_refused():
     good = hard(TWO)
-    parts = (good.names, good.matrices, good.hits, good.mass, good.truth)
+    parts = (good.names, good.matrices, good.intersection, good.predicted)
     with pytest.raises(ValueError, match="do not fit"):
-        Evidence(good.names[:1], *parts[1:])
-    with pytest.raises(ValueError, match="different pixels"):
-        Evidence(*parts[:-1], good.truth + 1)
+        ImageCounts(good.names[:1], *parts[1:])
+    with pytest.raises(ValueError, match="do not fit"):
+        ImageCounts(*parts[:-1], good.predicted[:, :2])
     with pytest.raises(ValueError, match="batch_size"):
-        Evidence(*parts, batch_size=0)
+        ImageCounts(*parts, batch_size=0)

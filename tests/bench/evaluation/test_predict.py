@@ -70,6 +70,7 @@ def test_unpadded_networks_predict_turned_tiles():
 def test_only_the_final_evaluation_is_averaged(monkeypatch, tmp_path):
     from bench.data.datasets import cells
     from bench.execution import accuracy
+    from bench.experiment.context import RunContext
     from bench.experiment.trial import TrialSettings
 
     used = []
@@ -84,9 +85,8 @@ def test_only_the_final_evaluation_is_averaged(monkeypatch, tmp_path):
                "loss": "weighted_ce", "augmentation": "paper"},
         evaluate={"tta": "rotations"},
     )  # fmt: skip
-    found = accuracy.measure(
-        settings, 0, root=tmp_path, device=CPU, workers=0, put=lambda content, suffix: "blob"
-    )
+    context = RunContext(tmp_path, CPU, put=lambda content, suffix: "blob")
+    found = accuracy.measure(settings, 0, context)
     assert used == ["none", "rotations"]
-    assert 0 <= found.result["metrics"]["v_rand"] <= 1
-    assert "note" not in found.result
+    assert 0 <= found.result.metrics["v_rand"] <= 1
+    assert found.result.note is None

@@ -11,10 +11,11 @@ import torch
 from bench.data import registry
 from bench.errors import UserError
 from bench.evaluation import predict
-from bench.evaluation.counts import from_json
 from bench.evaluation.evaluate import evaluate
 from bench.execution import accuracy
+from bench.experiment.context import RunContext
 from bench.experiment.trial import TrialSettings
+from bench.store.image_counts import pack
 from unet import UNet
 
 CPU = torch.device("cpu")
@@ -36,20 +37,20 @@ def measure(tmp_path, seed=0, **changes):
         return name
 
     settings = TrialSettings.model_validate(values)
-    found = accuracy.measure(settings, seed, root=tmp_path, device=CPU, workers=0, put=put)
+    found = accuracy.measure(settings, seed, RunContext(tmp_path, CPU, put))
     return settings, found, blobs
 
 
 def test_scores_follow_from_the_stored_matrices(tmp_path):
     _, found, _ = measure(tmp_path)
-    classes = len(found.result["classes"])
+    classes = len(found.result.classes)
     matrix = np.zeros((classes, classes))
     for image in found.details["confusion"]["entries"]:
         for truth, prediction, pixels in image:
             matrix[truth, prediction] += pixels
     with np.errstate(invalid="ignore"):
         iou = matrix.diagonal() / (matrix.sum(0) + matrix.sum(1) - matrix.diagonal())
-    metrics = found.result["metrics"]
+    metrics = found.result.metrics
     assert metrics["mean_iou"] == pytest.approx(np.nanmean(iou), abs=1e-12)
     assert metrics["classes_averaged"] == np.isfinite(iou).sum()
     assert metrics["classes_in_truth"] == (matrix.sum(1) > 0).sum()
@@ -59,21 +60,20 @@ def test_scores_follow_from_the_stored_matrices(tmp_path):
 
 def test_what_is_measured_can_be_stored(tmp_path):
     _, found, _ = measure(tmp_path)
-    json.dumps([found.result, found.details], allow_nan=False)
+    json.dumps([found.result.model_dump(), found.details], allow_nan=False)
     assert [row["epoch"] for row in found.details["history"]] == [1, 2]
-    assert (
-        found.details["history"][-1]["metrics"]["mean_iou"] == found.result["metrics"]["mean_iou"]
-    )
+    assert found.details["history"][-1]["metrics"]["mean_iou"] == found.result.metrics["mean_iou"]
 
 
-def test_the_evidence_is_stored_for_every_convention(tmp_path):
+def test_the_counts_for_every_metric_variant_are_stored(tmp_path):
     settings, found, _ = measure(tmp_path)
-    evidence = from_json(found.details["confusion"], found.details["soft"])
+    counts = pack(found.details, len(found.result.classes))
+    intersection, predicted = counts.soft
     dataset = registry.load(settings.data, tmp_path)
-    pixels = [(dataset.splits["val"].read(name)[1] != 255).sum() for name in evidence.names]
-    assert evidence.mass.sum(1) == pytest.approx(pixels)  # probabilities of a pixel sum to 1
-    assert (evidence.hits <= evidence.truth + 1e-3).all()
-    assert (evidence.hits <= evidence.mass + 1e-3).all()
+    pixels = [(dataset.splits["val"].read(name)[1] != 255).sum() for name in counts.names]
+    assert predicted.sum(1) == pytest.approx(pixels)  # probabilities of a pixel sum to 1
+    assert (intersection <= counts.matrices().sum(2) + 1e-3).all()
+    assert (intersection <= predicted + 1e-3).all()
     masks = [dataset.splits["train"].read(name)[1] for name in dataset.splits["train"].names]
     counted = [sum(int((mask == label).sum()) for mask in masks) for label in range(9)]
     assert found.details["train_pixels"] == counted
@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_result(tmp_path):
     def essence(seed):
         _, found, blobs = measure(tmp_path, seed)
         losses = [row["train_loss"] for row in found.details["history"]]
-        return found.result["metrics"], losses, blobs
+        return found.result.metrics, losses, blobs
 
     assert essence(1) == essence(1)
     assert essence(1) != essence(2)
@@ -92,17 +92,19 @@ def test_the_same_seed_gives_the_same_result(tmp_path):
 def test_panels_are_the_images_and_labels_themselves(tmp_path):
     settings, found, blobs = measure(tmp_path)
     split = registry.load(settings.data, tmp_path).splits["val"]
-    assert len(found.result["panels"]) == 2
-    for panel in found.result["panels"]:
-        image, mask = split.read(panel["name"])
+    assert len(found.result.examples) == 2
+    for panel in found.result.examples:
+        image, mask = split.read(panel.name)
         stored = {
-            kind: cv2.imdecode(np.frombuffer(blobs[panel[kind]], np.uint8), cv2.IMREAD_UNCHANGED)
+            kind: cv2.imdecode(
+                np.frombuffer(blobs[getattr(panel, kind)], np.uint8), cv2.IMREAD_UNCHANGED
+            )
             for kind in ("image", "truth", "prediction")
         }
         assert np.array_equal(stored["image"][..., ::-1], image)
         assert np.array_equal(stored["truth"], mask)
         assert stored["prediction"].shape == mask.shape
-        assert stored["prediction"].max() < len(found.result["classes"])
+        assert stored["prediction"].max() < len(found.result.classes)
 
 
 def test_the_worst_and_best_images_are_kept_too(tmp_path):
@@ -116,68 +118,67 @@ def test_the_worst_and_best_images_are_kept_too(tmp_path):
         with np.errstate(invalid="ignore"):
             iou = matrix.diagonal() / (matrix.sum(0) + matrix.sum(1) - matrix.diagonal())
         by_image[name] = np.nanmean(iou)
-    kept = {panel["why"]: panel for panel in found.result["panels"]}
+    kept = {panel.why: panel for panel in found.result.examples}
     assert list(kept) == ["chosen", "worst", "best"]
-    assert kept["worst"]["name"] == min(by_image, key=by_image.get)
-    assert kept["best"]["name"] == max(by_image, key=by_image.get)
+    assert kept["worst"].name == min(by_image, key=by_image.get)
+    assert kept["best"].name == max(by_image, key=by_image.get)
     for panel in kept.values():
-        assert panel["iou"] == pytest.approx(by_image[panel["name"]], abs=1e-12)
+        assert panel.iou == pytest.approx(by_image[panel.name], abs=1e-12)
 
 
 def test_no_image_is_both_worst_and_best(tmp_path):
     _, found, _ = measure(tmp_path, evaluate={"panels": 0, "extremes": 2})
-    panels = found.result["panels"]
-    assert [panel["why"] for panel in panels] == ["worst", "worst", "best"]
-    assert len({panel["name"] for panel in panels}) == 3
+    panels = found.result.examples
+    assert [panel.why for panel in panels] == ["worst", "worst", "best"]
+    assert len({panel.name for panel in panels}) == 3
 
 
 def test_membranes_are_scored_as_the_challenge_does(tmp_path, made_up_data):
     settings = TrialSettings.model_validate(
         {**SMALL, "data": {"name": "isbi2012"}, "train": {**SMALL["train"], "epochs": 1}}
     )
-    found = accuracy.measure(
-        settings, 0, root=made_up_data, device=CPU, workers=0, put=lambda content, suffix: suffix
-    )
-    rows = [image["scores"] for image in found.details["shapes"].values()]
-    assert len(rows) == found.result["counts"]["evaluated_images"]
+    context = RunContext(made_up_data, CPU, put=lambda content, suffix: suffix)
+    found = accuracy.measure(settings, 0, context)
+    rows = [image["scores"] for image in found.details["per_image"].values()]
+    assert len(rows) == found.result.counts["evaluated_images"]
     for name in ("v_rand", "v_rand_split", "v_info", "v_info_merge", "pixel_error"):
         expected = np.mean([row[name] for row in rows if row[name] is not None])
-        assert found.result["metrics"][name] == pytest.approx(expected, abs=1e-12)
-    assert found.result["metrics"]["pixel_error"] == pytest.approx(
-        1 - found.result["metrics"]["pixel_accuracy"], abs=1e-12
+        assert found.result.metrics[name] == pytest.approx(expected, abs=1e-12)
+    assert found.result.metrics["pixel_error"] == pytest.approx(
+        1 - found.result.metrics["pixel_accuracy"], abs=1e-12
     )
 
 
 def test_counts_say_what_was_done(tmp_path):
     _, found, _ = measure(tmp_path)
-    counts = found.result["counts"]
-    classes = len(found.result["classes"])
+    counts = found.result.counts
+    classes = len(found.result.classes)
     parameters = sum(p.numel() for p in UNet(3, classes, base_channels=4, depth=2).parameters())
     done = {"train_images": 4, "dropped_images": 0, "evaluated_images": 3, "steps": 4}
     assert counts == {**counts, **done, "parameters": parameters, "step_pixels": 2 * 32 * 32}
-    assert found.result["memory"] is None  # on a CPU
+    assert found.result.memory is None  # on a CPU
 
 
 def test_a_batch_of_all_images_is_as_large_as_there_are_images(tmp_path):
     _, found, _ = measure(tmp_path, train={"batch_size": 9})
-    assert found.result["counts"]["step_pixels"] == 4 * 32 * 32
+    assert found.result.counts["step_pixels"] == 4 * 32 * 32
 
 
 def test_the_test_images_are_not_looked_at_during_training(tmp_path):
     _, found, _ = measure(tmp_path, evaluate={"split": "test", "keep": "best"})
-    assert found.result["watched_split"] == "val"
-    assert found.result["counts"]["evaluated_images"] == 2
+    assert found.result.watched_split == "val"
+    assert found.result.counts["evaluated_images"] == 2
 
 
 def test_a_checkpoint_is_the_network_that_was_scored(tmp_path):
     settings, found, blobs = measure(tmp_path, evaluate={"checkpoint": True})
     dataset = registry.load(settings.data, tmp_path)
     model = UNet(3, len(dataset.classes), base_channels=4, depth=2)
-    model.load_state_dict(safetensors.torch.load(blobs[found.result["checkpoint"]]))
+    model.load_state_dict(safetensors.torch.load(blobs[found.result.checkpoint]))
     predictor = predict.predictor(settings.model, settings.train, device=CPU, precision="fp32")
     again = evaluate(model, dataset.splits["val"], predictor, len(dataset.classes))
-    assert accuracy.scores(again).items() <= found.result["metrics"].items()
-    assert measure(tmp_path)[1].result["checkpoint"] is None
+    assert accuracy.scores(again).items() <= found.result.metrics.items()
+    assert measure(tmp_path)[1].result.checkpoint is None
 
 
 def test_an_unpadded_network_goes_through(tmp_path):
@@ -208,9 +209,9 @@ def test_a_split_that_is_not_there_is_named(tmp_path, without_val):
 
 def test_a_final_run_without_validation_watches_nothing(tmp_path, without_val):
     _, found, _ = measure(tmp_path, evaluate={"split": "test"})
-    assert found.result["watched_split"] is None
+    assert found.result.watched_split is None
     assert [row["metrics"] for row in found.details["history"]] == [{}, {}]
-    assert found.result["metrics"]["mean_iou"] is not None
+    assert found.result.metrics["mean_iou"] is not None
 
 
 def test_without_validation_no_epoch_can_be_chosen(tmp_path, without_val):

@@ -1,19 +1,26 @@
 """What a person reads while a sweep runs."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from bench.execution import progress
+from bench.measurements import MEASUREMENTS
 from bench.store.records import Record
+from bench.store.results import AccuracyResult
 
 
 def record(status="done", score=0.5, label="ce"):
+    result = AccuracyResult(
+        classes=("a",), palette=((0, 0, 0),), split="val", chosen_epoch=1, counts={},
+        metrics={"mean_iou": score, "classes_averaged": 9},
+    )  # fmt: skip
     return Record(
-        key="k", experiment="e", measure="accuracy", status=status, reason="no [memory]",
+        key=label, experiment="e", measure="accuracy", status=status, reason="no [memory]",
         arm={}, label=label, seed=1, settings={}, provenance={}, environment={}, started="",
-        seconds=75.0, result={"metrics": {"mean_iou": score, "classes_averaged": 9}},
+        seconds=75.0, result=result,
     )  # fmt: skip
 
 
@@ -48,11 +55,18 @@ def console(terminal):
     return Console(file=io.StringIO(), force_terminal=terminal, width=120)
 
 
+def job(label):
+    settings = SimpleNamespace(train=SimpleNamespace(epochs=1))
+    trial = SimpleNamespace(key=label, seed=1, arm=SimpleNamespace(label=label, settings=settings))
+    return SimpleNamespace(trial=trial, measurement=MEASUREMENTS["accuracy"])
+
+
 def sweep(shown):
     with shown.sweep(5, stored=3):
         for label in ("ce", "[bold]dice"):
-            shown.trial(label, 1, epochs=1, replicate="seed")
-            shown.epoch(label, 1, {"epoch": 1, "train_loss": 0.7, "metrics": {"mean_iou": 0.5}})
+            shown.begun(job(label))
+            row = {"epoch": 1, "train_loss": 0.7, "metrics": {"mean_iou": 0.5}}
+            shown.epoch(job(label), row)
             shown.finished(record(label=label))
 
 
@@ -63,6 +77,7 @@ def test_lines_where_there_is_no_terminal():
     lines = out.file.getvalue().splitlines()
     assert lines[0] == "3 of 5 trials are stored already"
     assert lines[1].startswith("[4/5] ce, seed 1: mIoU 0.500 over 9 classes in 1 min 15 s, ")
+    assert lines[1].endswith(" remaining")
     assert lines[2] == "[5/5] [bold]dice, seed 1: mIoU 0.500 over 9 classes in 1 min 15 s"
 
 

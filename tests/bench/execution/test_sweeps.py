@@ -1,6 +1,8 @@
 """`run` as a lab uses it: in worker processes, interrupted, limited in time, beside another."""
 
-import dataclasses
+import contextlib
+import io
+import json
 import os
 import re
 import shutil
@@ -8,11 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+import types
+from multiprocessing import forkserver
 
 import pytest
 
+from bench.__main__ import main
+from bench.execution import accuracy, workers
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
+from tests.bench.execution import tricks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups here")
 
@@ -27,37 +34,18 @@ seeds: 2
 baseline: {train.loss: ce}
 """
 
-# Worker processes import the main script again, so that what is patched in it holds there too.
-SCRIPT = """
-import os, signal, subprocess, sys, time
-from pathlib import Path
-from bench import __main__, accuracy, measuring
-from bench.trial import Measurement
+TRICKS = "tests.bench.execution.tricks"  # which patches what measures
 
-def measure(settings, seed, *, on_epoch, checkpointer, **rest):
-    kind = (HERE / "kind").read_text()
-    if kind == "slow" or (kind == "one slow" and settings.train.loss == "dice" and seed == 1):
-        on_epoch_before = on_epoch
-        def on_epoch(row):
-            on_epoch_before(row)
-            (HERE / f"epoch-{settings.train.loss}-{seed}").write_text(str(row["epoch"]))
-            time.sleep(0.4)
-    if (settings.train.loss, seed) == ("dice", 1):
-        if kind == "killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if kind == "hung":
-            child = subprocess.Popen(["sleep", "300"])
-            (HERE / "hung").write_text(f"{os.getpid()} {child.pid}")
-            time.sleep(300)
-        if kind == "oom":
-            raise MemoryError("no memory for this")
-    return accuracy.measure(settings, seed, on_epoch=on_epoch, checkpointer=checkpointer, **rest)
 
-HERE = Path(__file__).parent
-measuring.MEASURES["accuracy"] = measure
-if __name__ == "__main__":
-    sys.exit(__main__.main(sys.argv[1:]))
-"""
+@pytest.fixture(scope="module", autouse=True)
+def _workers():
+    """Fork all workers that runs in this process start from one server, where tricks work."""
+    with pytest.MonkeyPatch.context() as patch:
+        forkserver._forkserver._stop()
+        patch.setattr(workers, "PRELOADED", [*workers.PRELOADED, TRICKS])
+        patch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))  # not pytest's
+        yield
+        forkserver._forkserver._stop()
 
 
 class Sweep:
@@ -66,7 +54,6 @@ class Sweep:
     def __init__(self, folder):
         self.folder = folder
         (folder / "small.yaml").write_text(EXPERIMENT)
-        (folder / "bench_script.py").write_text(SCRIPT)
         self.kind("plain")
         self.store = Store(folder / "results" / "small")
 
@@ -74,7 +61,8 @@ class Sweep:
         (self.folder / "kind").write_text(kind)
 
     def start(self, *options):
-        command = [sys.executable, "bench_script.py", "run", "small.yaml", *map(str, options)]
+        """Start a run in a process of its own."""
+        command = [sys.executable, "-m", TRICKS, "run", "small.yaml", *map(str, options)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GOMP_SPINCOUNT": "20000"}
         return subprocess.Popen(
             command,
@@ -87,9 +75,14 @@ class Sweep:
         )
 
     def run(self, *options):
-        process = self.start(*options)
-        out, err = process.communicate(timeout=200)
-        return process.returncode, out, err
+        """Run in this process, and return the exit status and what was printed."""
+        command = ["run", self.folder / "small.yaml", "--results", self.folder / "results"]
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(accuracy, "measure", tricks.measure)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                status = main([*map(str, [*command, *options])])
+        return status, out.getvalue(), err.getvalue()
 
     def statuses(self):
         return sorted((r.label, r.seed, r.status, r.attempts) for r in self.store.records())
@@ -101,7 +94,7 @@ class Sweep:
             details = self.store.details(record.key)
             for row in details["history"]:
                 del row["seconds"]
-            result = {name: v for name, v in record.result.items() if name != "training_seconds"}
+            result = record.accuracy.model_dump(exclude={"training_seconds"})
             found[record.key] = result, details
         return found
 
@@ -111,7 +104,7 @@ def sweep(tmp_path):
     return Sweep(tmp_path)
 
 
-def wait_for(condition, seconds=90):
+def wait_for(condition, seconds=240):
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
@@ -147,14 +140,14 @@ def test_results_do_not_depend_on_the_number_of_processes(sweep, reference):
 @pytest.mark.parametrize(
     ("options", "number"),
     [((), signal.SIGINT), (("--jobs", 2), signal.SIGTERM)],
-    ids=["here", "jobs"],
+    ids=["in-process", "jobs"],
 )
 def test_an_interruption_keeps_the_state_and_says_how_to_go_on(sweep, reference, options, number):
     sweep.kind("slow")
     process = sweep.start(*options)
     assert wait_for(lambda: any(sweep.folder.glob("epoch-*")))
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 130
     told, interrupted = err.splitlines()
     assert told.startswith(
@@ -179,7 +172,7 @@ def test_a_second_interruption_stops_at_once(sweep):
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("error: interrupted; what is finished is stored")
@@ -193,7 +186,7 @@ def test_killed_with_its_workers_a_run_loses_and_leaves_nothing(sweep, reference
     process = sweep.start("--jobs", 2)
     assert wait_for(lambda: len(list(sweep.folder.glob("epoch-*"))) == 2)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=200)
     sweep.kind("plain")
     status, _, err = sweep.run("--jobs", 2)
     assert (status, err) == (0, "")
@@ -208,7 +201,7 @@ def test_a_trial_that_is_killed_says_so_and_is_not_tried_for_ever(sweep):
     for before, after in ((None, 1), (2, 3), (3, 3)):
         if before is not None:
             killed = next(r for r in sweep.store.records() if r.status == "killed")
-            sweep.store.commit(dataclasses.replace(killed, attempts=before), {})
+            sweep.store.commit(killed.model_copy(update={"attempts": before}), {})
         status, _, err = sweep.run("--jobs", 2)
         assert status == 1
         assert err.startswith(expected)
@@ -217,9 +210,9 @@ def test_a_trial_that_is_killed_says_so_and_is_not_tried_for_ever(sweep):
 
 def test_a_trial_that_hangs_is_ended_with_all_that_it_started(sweep):
     sweep.kind("hung")
-    status, _, err = sweep.run("--timeout", 20)
+    status, _, err = sweep.run("--timeout", 10)
     assert status == 1
-    assert err == "error: dice, seed 1: timeout: took longer than 20 s\n"
+    assert err == "error: dice, seed 1: timeout: took longer than 10 s\n"
     assert sweep.statuses() == [*DONE[:-1], ("dice", 1, "timeout", 1)]
     pids = (sweep.folder / "hung").read_text().split()
     assert len(pids) == 2
@@ -235,12 +228,27 @@ def test_a_trial_without_memory_says_so(sweep):
 
 def test_two_runs_share_a_folder(sweep, reference):
     sweep.kind("slow")
-    runs = [sweep.start() for _ in range(2)]
-    for run in runs:
-        _, err = run.communicate(timeout=200)
-        assert (run.returncode, err) == (0, "")
+    other = sweep.start()
+    assert wait_for(lambda: any(sweep.folder.glob("epoch-*")))
+    status, _, err = sweep.run()
+    assert (status, err) == (0, "")
+    _, err = other.communicate(timeout=200)
+    assert (other.returncode, err) == (0, "")
     assert sweep.statuses() == DONE
     assert sweep.weights() == reference
+
+
+# Runs commands one after the other; prints status, errors and stored trials after each.
+COMMANDS = """
+import contextlib, io, json, pathlib, sys
+from bench.__main__ import main
+for command in json.loads(sys.argv[1]):
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+        status = main(command)
+    keys = [path.stem for path in pathlib.Path("results/small/trials").iterdir()]
+    print(json.dumps([status, err.getvalue(), keys]))
+"""
 
 
 def test_results_of_other_code_are_kept_apart_or_taken_as_they_are(sweep):
@@ -249,30 +257,31 @@ def test_results_of_other_code_are_kept_apart_or_taken_as_they_are(sweep):
     shutil.copytree(ROOT / "unet", copy / "unet", ignore=shutil.ignore_patterns("__pycache__"))
     assert sweep.run("--quiet")[0] == 0
     before = sweep.store.keys()
-    with (copy / "bench" / "losses.py").open("a") as file:
+    with (copy / "bench" / "training" / "losses.py").open("a") as file:
         file.write("\nVERSION = 2\n")
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-
-    def run(*arguments):
-        command = [sys.executable, "-m", "bench", *arguments]
-        done = subprocess.run(
-            command, cwd=sweep.folder, env=environment, capture_output=True, text=True, check=False
-        )
-        return done.returncode, done.stderr
-
-    status, err = run("run", "small.yaml", "--quiet", "--accept-stale")
-    assert status == 0
-    assert err == "warning: 4 trials stored for other code: taken as they are (--accept-stale)\n"
-    assert sweep.store.keys() == before
-    assert run("report") == (0, "")
+    run = ["run", "small.yaml", "--quiet"]
+    commands = [[*run, "--accept-stale"], ["report", "--format", "md"], run]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, json.dumps(commands)],
+        cwd=sweep.folder,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    taken, reported, measured = map(json.loads, done.stdout.splitlines())
+    said = "warning: 4 trials stored for other code: taken as they are (--accept-stale)\n"
+    assert taken[:2] == [0, said]
+    assert set(taken[2]) == before
+    assert reported[:2] == [0, ""]
     report = (sweep.store.folder / "report" / "report.md").read_text(encoding="utf-8")
-    assert "4 of 4 trials were measured with other code and taken as they are" in report
-    status, err = run("run", "small.yaml", "--quiet")
+    assert "4 of 4 trials were measured with different code and accepted as they are" in report
+    status, err, keys = measured
     assert status == 0
     assert re.match(
         r"warning: 4 trials stored for other code: measured again \(kept in .*archive", err
     )
-    assert len(sweep.store.keys()) == 4
-    assert not sweep.store.keys() & before
+    assert len(keys) == 4
+    assert not set(keys) & before
     assert sweep.run("--quiet")[0] == 0  # with the first version again
     assert sweep.store.keys() == before

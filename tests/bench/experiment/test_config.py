@@ -138,7 +138,7 @@ BROKEN = {
         "upsampling: bilinear}\ntrain: {", "name: sliding_window}\ntrain: {crop_size: 80, ",
         "train.crop_size: 80 is too small for a window of 95 pixels; at least 95",
     ),
-    "loss option": ("epochs: 1", "epochs: 1, loss_options: {bta: 2}", "train: loss_options: "),
+    "loss option": ("epochs: 1", "epochs: 1, loss_options: {bta: 2}", "train.loss_options: "),
     "unknown augmentation": (
         "epochs: 1", "epochs: 1, augmentation: flipp",
         "train.augmentation: unknown augmentation 'flipp'; did you mean 'flip'?",

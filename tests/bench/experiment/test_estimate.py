@@ -32,7 +32,7 @@ def store_result(store, trial, seconds):
             key=trial.key, experiment="small", measure="accuracy", status="done", reason=None,
             arm=trial.arm.levels, label=trial.arm.label, seed=trial.seed,
             settings=trial.arm.settings.effective("accuracy"), provenance={}, environment={}, started="",
-            seconds=seconds, result={},
+            seconds=seconds,
         ),
         {},
     )  # fmt: skip

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from bench.errors import UserError
-from bench.experiment import plan
+from bench.experiment import design, plan
 from bench.experiment.config import Experiment
 
 FACTORS = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}
@@ -24,7 +24,7 @@ def experiment(**changes):
 
 
 def labels(described):
-    return [arm.label for arm in plan.arms(described)]
+    return [arm.label for arm in design.arms(described)]
 
 
 def test_full_factorial_is_the_product():
@@ -42,7 +42,7 @@ def test_exclude_and_include():
         exclude=[{"train.loss": "dice", "model.upsampling": "transposed"}],
         include=[{"model.name": "smp_unet", "model.encoder": "resnet18"}],
     )
-    found = plan.arms(described)
+    found = design.arms(described)
     assert [arm.label for arm in found] == [
         "ce · bilinear", "ce · transposed", "dice · bilinear", "smp_unet · resnet18",
     ]  # fmt: skip
@@ -56,7 +56,7 @@ def test_levels_reach_the_settings():
     )
     found = {
         (a.settings.train.schedule.gamma, a.settings.train.crop_size): a.label
-        for a in plan.arms(described)
+        for a in design.arms(described)
     }
     assert found[0.5, 64] == "gamma 0.5 · crop_size 64"
     assert len(found) == 4
@@ -64,7 +64,7 @@ def test_levels_reach_the_settings():
 
 def test_an_undeclared_baseline_is_what_the_sections_say():
     described = experiment(baseline={}, train={"loss": "dice"}, model={"upsampling": "transposed"})
-    assert plan.baseline(described) == {
+    assert design.baseline(described) == {
         "train.loss": "dice",
         "model.upsampling": "transposed",
     }
@@ -163,21 +163,21 @@ def test_an_exclusion_that_matches_nothing_is_a_mistake():
         design="one_at_a_time", exclude=[{"train.loss": "dice", "model.upsampling": "transposed"}]
     )
     with pytest.raises(UserError, match="matches no arm"):
-        plan.arms(described)
+        design.arms(described)
 
 
 def test_a_described_plan_lists_every_trial(tmp_path):
     described = experiment(question="Which loss?")
     trials = plan.plan(described, tmp_path)
     body = plan.describe(described, trials, "python -m bench run small.yaml")
-    assert [t["key"] for t in body["trials"]] == [t.key for t in trials]
-    assert body["trials"][0]["arm"] == {"train.loss": "ce", "model.upsampling": "bilinear"}
-    assert body["baseline"] == {"train.loss": "ce", "model.upsampling": "bilinear"}
+    assert [t.key for t in body.trials] == [t.key for t in trials]
+    assert body.trials[0].arm == {"train.loss": "ce", "model.upsampling": "bilinear"}
+    assert body.baseline == {"train.loss": "ce", "model.upsampling": "bilinear"}
 
 
 def test_the_plan_says_from_where_on_differences_matter(tmp_path):
     described = experiment(equivalence=0.02)
-    assert plan.describe(described, [], "")["equivalence"] == 0.02
-    assert plan.describe(experiment(), [], "")["equivalence"] is None
+    assert plan.describe(described, [], "").equivalence == 0.02
+    assert plan.describe(experiment(), [], "").equivalence is None
     without = [trial.key for trial in plan.plan(experiment(), tmp_path)]
     assert [trial.key for trial in plan.plan(described, tmp_path)] == without

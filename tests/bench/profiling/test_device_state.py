@@ -40,8 +40,8 @@ def gpu(*reasons, others=0, utilisation=0):
     ("other", "cores", "threads", "spoilt"),
     [
         (0.0, 2, 2, False),
-        (0.9 * 2 * device_state.STRANGE_CPU, 2, 2, False),
-        (1.1 * 2 * device_state.STRANGE_CPU, 2, 2, True),
+        (0.9 * 2 * device_state.OTHERS_CPU, 2, 2, False),
+        (1.1 * 2 * device_state.OTHERS_CPU, 2, 2, True),
         (0.9, 2, 1, False),  # one core is free for others
         (1.5, 2, 1, True),
         (9.0, 16, 4, False),
@@ -93,7 +93,7 @@ def test_the_kernels_counters_are_read():
     passed = second["host"]["clock_seconds"] - first["host"]["clock_seconds"]
     worked = second["host"]["busy_seconds"] - first["host"]["busy_seconds"]
     assert 0.03 <= worked <= passed * first["host"]["cores"] + 0.1
-    assert device_state.strange_cores(first["host"], second["host"]) >= 0
+    assert device_state.others_cores(first["host"], second["host"]) >= 0
 
 
 def test_the_first_line_of_proc_stat(tmp_path):
@@ -185,5 +185,5 @@ def test_a_missing_driver_is_no_failure(look_at_gpu, monkeypatch):
         ([2**30, 2**30 + 1], 1),
     ],
 )
-def test_strangers_are_counted_without_this_process(pids, count):
-    assert device_state.strangers(pids) == count
+def test_other_processes_are_counted_without_this_process(pids, count):
+    assert device_state.other_processes(pids) == count

@@ -6,19 +6,23 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.profiling import peaks, roofline, timing
-from bench.profiling.peaks import Ceilings
+from bench.profiling.peaks import Peaks
 from bench.profiling.roofline import Cost
 from bench.training import models
 from bench.training.models import MODELS, ModelSettings
 from unet import UNet
 
-H100 = Ceilings(flops=800e12, bytes=3.0e12)
+H100 = Peaks(flops=800e12, bytes=3.0e12)
 
 
 def costs(network, *shape, precision="bf16", train=True, moments=None):
     with torch.device("meta"):
         images = torch.empty(shape)
         return roofline.costs(network(), images, precision=precision, train=train, moments=moments)
+
+
+def milliseconds_of(found):
+    return sum(cost.bound_ms(H100) for cost in found)
 
 
 def convolutions(found):
@@ -51,7 +55,8 @@ def test_multiplications_of_the_paper_and_of_the_padded_network(network, side, c
 )
 def test_multiplications_of_a_window_moved_and_together(window, moved, together):
     settings = ModelSettings(name="sliding_window", window=window, base_channels=48)
-    found = costs(lambda: models.window(settings, 1, 2), 1, 1, window, window, train=False)
+    build = models.architecture(settings).window
+    found = costs(lambda: build(1, 2), 1, 1, window, window, train=False)
     assert sum(cost.flops for cost in found) / 2 == moved
     # Beyond one pixel, each further one takes `together` where nothing is at an edge: grow twice.
     sides = [window + grown for grown in (999, 1000, 1001)]
@@ -66,21 +71,21 @@ def test_multiplications_of_a_window_moved_and_together(window, moved, together)
     ("batch", "side", "milliseconds"),
     [(16, 192, 3.52), (16, 256, 16e3 / 2556), (8, 512, 8e3 / 639)],
 )
-def test_floor_of_a_training_step_on_an_h100(batch, side, milliseconds):
+def test_bound_of_a_training_step_on_an_h100(batch, side, milliseconds):
     found = convolutions(costs(lambda: UNet(3, 21), batch, 3, side, side))
-    # The published floors also give the first layer a gradient of its input, which nobody needs.
+    # The published bounds also give the first layer a gradient of its input, which is not needed.
     first = found[0]
     assert (first.layer, first.part) == ("inc.double_conv.0", "forward")
-    floor = roofline.floor_ms([*found, first], H100)
-    assert floor == pytest.approx(milliseconds, rel=2e-3)
-    assert roofline.floor_ms(found, H100) < floor
+    bound = milliseconds_of([*found, first])
+    assert bound == pytest.approx(milliseconds, rel=2e-3)
+    assert milliseconds_of(found) < bound
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("train", [False, True])
 def test_operations_are_those_that_torch_counts(name, train):
     settings = ModelSettings(name=name, base_channels=8, encoder="resnet18")
-    side = 188 if models.margin(settings) else 64
+    side = 188 if models.architecture(settings).margin else 64
     with torch.device("meta"):
         network, images = models.build(settings, 3, 5), torch.empty(2, 3, side, side)
     found = roofline.costs(network, images, precision="fp32", train=train)
@@ -140,13 +145,13 @@ def test_prediction_and_float32():
     assert [c.flops for c in wide] == [c.flops for c in predicted]
 
 
-def test_a_floor_is_the_slower_of_arithmetic_and_traffic():
-    reached = Ceilings(flops=2e9, bytes=1e9)
-    assert Cost("a", "", "forward", flops=4e6, bytes=1e6).floor_ms(reached) == pytest.approx(2)
-    assert Cost("a", "", "forward", flops=1e6, bytes=3e6).floor_ms(reached) == pytest.approx(3)
+def test_a_bound_is_the_slower_of_flops_and_traffic():
+    reached = Peaks(flops=2e9, bytes=1e9)
+    assert Cost("a", "", "forward", flops=4e6, bytes=1e6).bound_ms(reached) == pytest.approx(2)
+    assert Cost("a", "", "forward", flops=1e6, bytes=3e6).bound_ms(reached) == pytest.approx(3)
 
 
-def test_ceilings_come_from_the_fastest_window(monkeypatch):
+def test_peaks_come_from_the_fastest_window(monkeypatch):
     """A clock by which every product and every copy takes a known time."""
     now = [0.0]
     seconds = {"matmul": itertools_cycle([0.5, 0.2, 0.4]), "copy_": itertools_cycle([0.04, 0.05])}

@@ -6,15 +6,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bench.report.figures.classes import draw_cells
+from bench.analysis.analysis import load
 from bench.report.figures.confusion import MOST_CLASSES
+from bench.report.figures.matrix import draw_shares
 from bench.report.figures.registry import FIGURES
-from bench.report.figures.style import INK, ink_on_tint, tint
-from bench.store import loading
+from bench.report.figures.style import INK, PAPER, colours_on_dark, ink_on_tint, tint
 
 
 def draw(store):
-    return FIGURES["confusion"](loading.load(store))
+    return FIGURES["confusion"](load(store))
 
 
 def shown(axes):
@@ -45,7 +45,7 @@ def test_numbers_are_shares_of_the_true_class_over_all_seeds(make_store):
     assert shown(baseline) == {(0, 0): 75, (0, 1): 25, (2, 2): 100}
     assert shown(best) == {(0, 0): 25, (0, 1): 75, (2, 1): 50, (2, 2): 50}
     hatched = [patch for patch in baseline.patches if patch.get_hatch()]
-    assert [(patch.get_y(), patch.get_width()) for patch in hatched] == [(1, 3)]
+    assert [patch.get_xy() for patch in hatched] == [(0, 1), (1, 1), (2, 1)]
     assert "The baseline, and the arm with the highest mean score" in figure.get_label()
 
 
@@ -59,9 +59,9 @@ def test_the_baseline_may_be_the_best(make_store):
 def test_arms_of_other_classes_are_not_set_side_by_side(make_store):
     store = make_store(seeds=(0,), values={(0, 0): 0.2, (1, 0): 0.6}, counted=2)
     record = store.read("k0001s0")
-    renamed = {**record.result, "classes": record.result["classes"][::-1]}
+    result = record.result.model_copy(update={"classes": record.result.classes[::-1]})
     counts = {"confusion": store.details(record.key)["confusion"]}
-    store.commit(type(record)(**{**vars(record), "result": renamed}), counts)
+    store.commit(record.model_copy(update={"result": result}), counts)
     assert [axes.get_title(loc="left") for axes in draw(store).axes] == ["ce (baseline)"]
 
 
@@ -70,23 +70,22 @@ def test_of_many_classes_those_with_most_pixels_are_drawn(make_store):
     store = make_store(seeds=(0,), values={(0, 0): 0.2, (1, 0): 0.6}, images=0)
     matrix = np.diag(np.arange(classes))
     for record in store.records():
-        names = [f"class {i}" for i in range(classes)]
-        metrics = {"mean_iou": record.result["metrics"]["mean_iou"]}
-        result = {
-            **record.result,
-            "metrics": metrics,
-            "classes": names,
-            "palette": [[i, 0, 0] for i in range(classes)],
+        changed = {
+            "metrics": {"mean_iou": record.result.metrics["mean_iou"]},
+            "classes": tuple(f"class {i}" for i in range(classes)),
+            "palette": tuple((i, 0, 0) for i in range(classes)),
         }
-        store.commit(type(record)(**{**vars(record), "result": result}), {})
+        result = record.result.model_copy(update=changed)
+        store.commit(record.model_copy(update={"result": result}), {})
     figure = draw(with_counts(store, {"ce": matrix, "dice": matrix}))
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [f"class {i}" for i in range(3, classes)]
     assert f"The {MOST_CLASSES} of {classes} classes with most pixels." in figure.get_label()
 
 
-# Paper and ink, as white figures have them and as page.css does in the dark.
-MODES = {"light": ((255, 255, 255), INK), "dark": ((0x1B, 0x1E, 0x23), "#e7e5e1")}
+# Paper and ink.
+DARK = colours_on_dark()
+MODES = {"light": (PAPER, INK), "dark": (DARK[PAPER], DARK[INK])}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -99,7 +98,7 @@ def test_letters_on_a_tint_have_contrast(share, mode):
     paper, ink = MODES[mode]
     *rgb, opacity = tint(share)
     beneath = [
-        opacity * part + (1 - opacity) * own / 255 for part, own in zip(rgb, paper, strict=True)
+        opacity * part + (1 - opacity) * own for part, own in zip(rgb, to_rgb(paper), strict=True)
     ]
     letters = to_rgb(ink if ink_on_tint(share) == INK else "white")
     light, dark = sorted((luminance(beneath), luminance(letters)), reverse=True)
@@ -109,7 +108,7 @@ def test_letters_on_a_tint_have_contrast(share, mode):
 def test_more_is_darker():
     figure = Figure()
     axes = figure.subplots()
-    draw_cells(axes, np.array([[0.0, 0.5, 1.0, np.nan]]))
+    draw_shares(axes, np.array([[0.0, 0.5, 1.0, np.nan]]), ["row"], list("abcd"))
     FigureCanvasAgg(figure).draw()
     opacities = axes.collections[0].get_facecolor()[:, 3]
     assert opacities[0] == opacities[3] == 0

@@ -1,8 +1,8 @@
 """What the figures show, read back from the figures; and that they can be read."""
 
-import dataclasses
 import itertools
 
+import cv2
 import matplotlib
 import numpy as np
 import pytest
@@ -11,18 +11,48 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from skimage.color import rgb2lab
 
-from bench.analysis.effects.summary import cell_means, effects
+from bench.analysis.analysis import load
 from bench.errors import UserError
-from bench.report.figures.pictures import VOID_STRIPES, paint, read_image, read_labels
+from bench.report.figures.encode import encode, light_and_dark
+from bench.report.figures.examples import VOID_STRIPES, paint, read_image, read_labels
+from bench.report.figures.lettering import one_line, text_width, wrapped
 from bench.report.figures.registry import FIGURES
-from bench.report.figures.style import HUES, arm_styles, encode, one_line, text_width, wrapped
-from bench.store import loading
+from bench.report.figures.style import (
+    HUES,
+    INK,
+    PAPER,
+    WIDTH,
+    arm_styles,
+    colours_on_dark,
+)
+from bench.store.folder import Store
+from tests.bench.conftest import EXAMPLES
 
-OF_SPEED = {"throughput", "limits", "memory", "front"}  # tested in test_speed_figures.py
+SCORED = {"curves", "classes", "confusion", "original_study"}
+USUAL = {"effects", "factors", "panels", *SCORED}
+# Which figures have something to show.
+SHOWN = {
+    "two arms": USUAL,
+    "one arm": {"arms", "panels", *SCORED},
+    "one seed": USUAL,
+    "seven arms": {"arms", "interactions", *USUAL},
+    "24 arms": {"arms", "interactions", *USUAL},
+    "four arms": {"arms", "interactions", *USUAL},
+    "one at a time": {"arms", *USUAL},
+    "a margin": USUAL,
+    "no baseline": USUAL - {"effects"},
+    "nothing run": set(),
+    "all failed": {"curves"},  # the epochs before the end
+    "no history, no panels": {"effects", "factors", "classes", "confusion"},
+    "naughty names": USUAL,
+    "speeds": {
+        "effects", "factors", "arms", "interactions", "throughput", "roofline", "memory",
+    },
+}  # fmt: skip
 
 
 def draw(name, store):
-    return FIGURES[name](loading.load(store))
+    return FIGURES[name](load(store))
 
 
 def colours(axes):
@@ -45,12 +75,20 @@ def texts(figure):
     return drawn
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_of_every_store_has_a_caption_and_legible_labels(every_store, name):
-    figure = draw(name, every_store)
-    if figure is None:
-        return
-    assert figure.get_label().endswith(".")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_store_has_the_figures_that_it_can_have(document, name):
+    assert document(name).figures.keys() == SHOWN[name]
+
+
+@pytest.mark.parametrize(
+    ("store", "name"), [(store, name) for store, names in SHOWN.items() for name in sorted(names)]
+)
+def test_every_figure_has_a_caption_and_legible_labels(document, store, name):
+    figure = document(store).figures[name]
+    assert figure.get_size_inches()[0] == WIDTH  # so that letters have one size
+    title, _, rest = figure.get_label().partition(". ")
+    assert title
+    assert rest.endswith(".")
     drawn, boxes, words = texts(figure), [], []
     for text in drawn:
         box = text.get_window_extent()
@@ -69,21 +107,39 @@ def test_every_figure_of_every_store_has_a_caption_and_legible_labels(every_stor
     assert not [(words[i], words[j]) for i, j in np.argwhere(overlapping)]
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg"])
-@pytest.mark.parametrize("name", [name for name in FIGURES if name not in OF_SPEED])
-def test_the_same_store_gives_the_same_bytes(example, name, suffix):
-    store = example("four arms")
-    first = encode(draw(name, store), suffix)
+@pytest.mark.parametrize("name", sorted(SHOWN["four arms"]))
+def test_the_same_store_gives_the_same_bytes(example, document, name):
+    store, drawn = example("four arms"), document("four arms").figures[name]
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "svg.hashsalt": "x"}):
-        assert encode(draw(name, store), suffix) == first
-    assert b"matplotlib" not in first[:300].lower()  # version and date stay out
+        again = draw(name, store)
+        for suffix in ("png", "svg"):
+            assert encode(again, suffix) == encode(drawn, suffix)
+    assert b"matplotlib" not in encode(drawn, "svg")[:300].lower()  # version and date stay out
 
 
-def test_the_study_figure_holds_both_scores_and_the_shaded_part(example):
-    figure = draw("study", example("four arms"))
+def test_dark_figures_differ_in_their_colours_alone(document):
+    for name in SHOWN["24 arms"] - {"panels"}:
+        light, dark = (svg.decode() for svg in light_and_dark(document("24 arms").figures[name]))
+        for own, other in colours_on_dark().items():
+            assert f": {own}" not in dark
+            light = light.replace(f": {own}", f": {other}")
+        assert light == dark
+    assert {INK, PAPER, arm_styles("abcdefgh")["h"].colour} <= colours_on_dark().keys()
+
+
+def test_numbers_are_shortened_but_not_those_of_a_text(make_store):
+    store = make_store(factors={"train.learning_rate": [0.00012345, 0.1]}, seeds=(0,))
+    figure = draw("factors", store)
+    (light, _), whole = light_and_dark(figure), encode(figure, "svg")
+    assert b">0.00012345 (baseline)<" in light
+    assert len(light) < 0.9 * len(whole)
+
+
+def test_the_original_study_s_figure_holds_both_scores_and_the_shaded_part(document):
+    figure, results = document("four arms").figures["original_study"], document("four arms").results
     drawn = [axes for axes in figure.axes if axes.get_visible()]
     titles = [" ".join(axes.get_title(loc="left").split()) for axes in drawn]
-    assert titles == list(loading.load(example("four arms")).arms)
+    assert titles == list(results.arms)
     *runs, study_line, true_line = drawn[0].get_lines()
     assert len(runs) == 2  # of the one seed, the same again
     assert runs[1].get_ydata() == pytest.approx(true_line.get_ydata())
@@ -92,11 +148,6 @@ def test_the_study_figure_holds_both_scores_and_the_shaded_part(example):
     assert 0 < true_line.get_ydata()[-1] < 1
     shaded = drawn[0].collections[0].get_paths()[0].vertices[:, 1]
     assert shaded.max() == pytest.approx(0.65)
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_nothing_measured_gives_no_figure(example, name):
-    assert draw(name, example("nothing run")) is None
 
 
 def test_arms_look_different_and_as_the_plan_places_them():
@@ -134,12 +185,11 @@ def test_hues_stay_apart_without_some_cones(kind):
     assert distance[np.triu_indices(len(HUES), 1)].min() > 10  # 2.3 is just noticeable
 
 
-def test_the_same_arm_has_the_same_colour_everywhere(example):
-    store = example("seven arms")
-    results = loading.load(store)
+def test_the_same_arm_has_the_same_colour_everywhere(document):
+    results, figures = document("seven arms").results, document("seven arms").figures
     label = "dice+ce · transposed"
     expected = arm_styles(results.arms)[label].colour
-    arms = draw("arms", store).axes[0]
+    arms = figures["arms"].axes[0]
     row = list(results.arms).index(label)
     dots = [
         line
@@ -149,16 +199,20 @@ def test_the_same_arm_has_the_same_colour_everywhere(example):
     dots = [line for line in dots if len(line.get_ydata())]
     assert [to_hex(line.get_color()) for line in dots] == [expected]
     for name in ("factors", "curves"):
-        assert all(expected in colours(axes) for axes in draw(name, store).axes)
-        legends = [*draw(name, store).legends, draw(name, store).axes[-1].get_legend()]
+        figure = figures[name]
+        assert all(expected in colours(axes) for axes in figure.axes)
         shown = {
             text.get_text(): to_hex(line.get_color())
-            for legend in legends
+            for legend in [*figure.legends, figure.axes[-1].get_legend()]
             if legend
             for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
         }
         assert shown[label] == expected
-    assert expected in colours(draw("panels", store).axes[0])
+    above = {
+        axes.get_title(loc="left").replace("\n", " "): to_hex(axes.spines["top"].get_edgecolor())
+        for axes in figures["panels"].axes
+    }
+    assert above[label] == expected
 
 
 def test_dots_are_the_stored_scores_and_the_bar_their_mean(make_store):
@@ -177,10 +231,9 @@ def test_dots_are_the_stored_scores_and_the_bar_their_mean(make_store):
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["ce (baseline)", "dice"]
 
 
-def test_effects_show_difference_interval_and_verdict(example):
-    store = example("seven arms")
-    results = loading.load(store)
-    found, axes = effects(results), draw("effects", store).axes[0]
+def test_effects_show_difference_interval_and_verdict(document):
+    found = document("seven arms").results.effects
+    axes = document("seven arms").figures["effects"].axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [
         "train.loss against ce", "dice", "dice+ce",
@@ -199,12 +252,13 @@ def test_effects_show_difference_interval_and_verdict(example):
         bar = next(bar for bar in axes.patches if abs(bar.get_y() + bar.get_height() / 2 - y) < 0.1)
         assert bar.get_width() == pytest.approx(200 * one.detectable)
         said = next(text.get_text() for text in axes.texts if text.xy[1] == y)
-        assert said == f"inconclusive; {one.seeds_needed} seeds would decide"
+        count = one.seeds_needed and f"about {one.seeds_needed}"
+        assert said == f"inconclusive; {count or 'more than 100'} seeds needed"
     assert [line.get_xdata() for line in axes.get_lines()][-1] == [0, 0]
 
 
-def test_a_margin_is_a_band_in_the_figure_of_effects(example):
-    figure = draw("effects", example("a margin"))
+def test_a_margin_is_a_band_in_the_figure_of_effects(document):
+    figure = document("a margin").figures["effects"]
     band = figure.axes[0].patches[-1]
     assert (band.get_x(), band.get_width()) == pytest.approx((-2, 4))
     words = [text.get_text() for text in texts(figure)]
@@ -212,12 +266,11 @@ def test_a_margin_is_a_band_in_the_figure_of_effects(example):
     assert "declared not to matter (±2 points)" in words
 
 
-def test_interactions_show_a_panel_for_each_pair(example):
-    store = example("24 arms")
-    results = loading.load(store)
-    axes = [axes for axes in draw("interactions", store).axes if axes.get_visible()]
+def test_interactions_show_a_panel_for_each_pair(document):
+    results, figure = document("24 arms").results, document("24 arms").figures["interactions"]
+    axes = [axes for axes in figure.axes if axes.get_visible()]
     assert len(axes) == 6
-    means = cell_means(results, "train.loss", "model.upsampling")
+    means = results.cell_means("train.loss", "model.upsampling")
     losses = results.factors["train.loss"]
     for line, level in zip(axes[0].containers, results.factors["model.upsampling"], strict=True):
         drawn = line.lines[0]
@@ -226,18 +279,17 @@ def test_interactions_show_a_panel_for_each_pair(example):
     assert axes[0].get_title(loc="left") == "interaction: p < 0.001"
 
 
-@pytest.mark.parametrize("name", ["two arms", "one at a time", "one arm"])
-def test_other_designs_show_no_interactions(example, name):
-    assert draw("interactions", example(name)) is None
-
-
-def test_dots_by_arm_are_left_out_where_they_show_the_same(example):
-    assert draw("arms", example("two arms")) is None
-    assert draw("arms", example("seven arms")) is not None
+def with_a_diverged_trial(make_store, last_loss=1.0):
+    """Write two arms with two seeds, of which one diverged in epoch 3 of 6."""
+    store = make_store(seeds=(0, 1), failures={(1, 1): "diverged"})
+    history = store.details("k0001s0")["history"][:3]
+    history[-1]["train_loss"] = last_loss
+    store.commit(store.read("k0001s1"), {"history": history})
+    return store
 
 
 def test_curves_are_the_stored_history(make_store):
-    store = make_store(seeds=(0, 1), failures={(1, 1): "diverged"})
+    store = with_a_diverged_trial(make_store)
     history = {key: store.details(key)["history"] for key in sorted(store.keys())}
     axes = draw("curves", store).axes
     for column, read in zip(
@@ -251,7 +303,8 @@ def test_curves_are_the_stored_history(make_store):
         assert thick[1].get_ydata() == pytest.approx(survivor)
         crosses = [line for line in column.get_lines() if line.get_marker() == "x"]
         ends = [(x, y) for line in crosses for x, y in zip(*line.get_data(), strict=True)]
-        assert ends == [(3, read(history["k0001s1"][-1]))]
+        last = history["k0001s1"][-1]
+        assert ends == [(last["epoch"], read(last))]
 
 
 def test_without_scores_between_epochs_the_loss_is_drawn_alone(make_store):
@@ -275,26 +328,22 @@ def test_curves_are_of_the_split_that_was_watched(make_store):
     store = make_store(seeds=(0,))
     for key in sorted(store.keys()):
         record, details = store.read(key), store.details(key)
-        seen = {"split": "test", "watched_split": "val"}
-        store.commit(dataclasses.replace(record, result={**record.result, **seen}), details)
+        result = record.result.model_copy(update={"split": "test", "watched_split": "val"})
+        store.commit(record.model_copy(update={"result": result}), details)
     assert draw("curves", store).axes[0].get_ylabel() == "mean IoU on val"
 
 
 def test_a_loss_that_explodes_does_not_flatten_the_others(make_store):
-    store = make_store(seeds=(0, 1), failures={(1, 1): "diverged"})
-    details = store.details("k0001s1")
-    details["history"][-1]["train_loss"] = 1e9
-    store.commit(store.read("k0001s1"), {"history": details["history"]})
+    store = with_a_diverged_trial(make_store, last_loss=1e9)
     assert draw("curves", store).axes[1].get_ylim()[1] < 10
 
 
-def test_the_map_of_classes_shows_means_in_points(example):
-    store = example("seven arms")
-    results = loading.load(store)
-    axes = draw("classes", store).axes[0]
+def test_the_map_of_classes_shows_means_in_points(document):
+    results = document("seven arms").results
+    axes = document("seven arms").figures["classes"].axes[0]
     shown = {(int(t.get_position()[0]), int(t.get_position()[1])): t.get_text() for t in axes.texts}
     iou = [
-        record.result["metrics"]["iou"]
+        record.result.metrics["iou"]
         for record in results.records.values()
         if record.label == "dice · bilinear" and record.status == "done"
     ]
@@ -308,29 +357,41 @@ def test_the_map_of_classes_shows_means_in_points(example):
     assert all(patch.get_hatch() for patch in axes.patches)
 
 
-def test_panels_say_whose_predictions_they_show(example):
-    figure = draw("panels", example("seven arms"))
-    words = [t.get_text() for t in texts(figure)]
-    assert words.count("dice · bilinear (seed 1)") == 4  # seed 0 diverged; four images
-    assert words.count("dice · transposed") == 4
-    assert words.count("not run") == 4
-    assert words.count("ce · transposed") == 4
-    assert len(figure.axes[0].images) == 4 * (2 + 6)
+def test_panels_say_whose_predictions_they_show(document):
+    figure = document("seven arms").figures["panels"]
+    titles = [" ".join(axes.get_title(loc="left").split()) for axes in figure.axes[:8]]
+    assert titles[:2] == ["image", "truth"]
+    assert "dice · bilinear (seed 1)" in titles  # seed 0 diverged
+    assert "dice · transposed" not in titles  # did not run
+    assert "ce · transposed" in titles
+    assert sum(len(axes.images) for axes in figure.axes) == 4 * (2 + 6)
+    assert "of seed 0, unless a title names another. 6 of 7 arms." in figure.get_label()
 
 
-def test_the_legend_of_panels_names_what_occurs_and_nothing_else(example):
-    store = example("seven arms")
-    results = loading.load(store)
+def test_of_many_arms_the_baseline_and_the_best_are_among_the_examples(make_store):
+    factors = {"train.loss": [f"loss {number}" for number in range(20)]}
+    values = {(arm, 0): 0.9 if arm == 17 else 0.3 for arm in range(20)}
+    baseline = {"train.loss": "loss 12"}
+    store = make_store(factors=factors, seeds=(0,), values=values, baseline=baseline, images=1)
+    figure = draw("panels", store)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[2:] == [f"loss {number}" for number in (0, 1, 2, 3, 4, 5, 12, 17)]
+    assert figure.get_label().endswith("8 of 20 arms.")
+
+
+def test_the_legend_of_panels_names_what_occurs_and_nothing_else(document):
+    results, figure = document("seven arms").results, document("seven arms").figures["panels"]
     occurring = set()
     for record in results.records.values():
-        kept = record.result.get("panels", ())
-        for panel in (panel for panel in kept if panel.get("why", "chosen") == "chosen"):
-            for kind in ("truth", "prediction"):
-                labels = np.unique(read_labels(store, panel[kind])).tolist()
-                occurring |= {"void" if i == 255 else record.result["classes"][i] for i in labels}
-    legend = draw("panels", store).legends[0]
+        for example in record.accuracy.examples if record.accuracy else ():
+            if example.why == "chosen":
+                for blob in (example.truth, example.prediction):
+                    labels = np.unique(read_labels(results.store, blob)).tolist()
+                    names = record.accuracy.classes
+                    occurring |= {"void" if i == 255 else names[i] for i in labels}
+    legend = figure.legends[0]
     assert {t.get_text() for t in legend.get_texts()} == occurring
-    assert len(occurring) < 21
+    assert occurring - {"void"} < results.palette.keys()  # one class never occurs
     for patch, text in zip(legend.get_patches(), legend.get_texts(), strict=True):
         if text.get_text() != "void":
             rgb = np.round(np.array(patch.get_facecolor()[:3]) * 255)
@@ -346,11 +407,7 @@ def test_labels_are_painted_and_void_is_striped():
     assert {tuple(rgb) for rgb in painted[:, 40:].reshape(-1, 3).tolist()} == set(VOID_STRIPES)
 
 
-def test_pictures_are_read_as_they_were_stored(example, tmp_path):
-    import cv2
-
-    from bench.store.folder import Store
-
+def test_pictures_are_read_as_they_were_stored(tmp_path):
     store = Store(tmp_path)
     bgr = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     colour = store.put(cv2.imencode(".png", bgr)[1].tobytes(), ".png")

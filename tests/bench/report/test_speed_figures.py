@@ -1,101 +1,56 @@
-"""Figures of throughput, from made-up records whose numbers follow from their settings."""
+"""Figures of throughput, from timed trials whose speeds follow from their arms."""
 
-import hashlib
 import itertools
 
 import pytest
-from matplotlib.figure import Figure
 
+from bench.analysis.analysis import load
 from bench.report import write
-from bench.report.figures.front import front
-from bench.report.figures.registry import FIGURES
-from bench.report.figures.speed import MOST_LAYERS, limits, memory, throughput
-from bench.store.folder import Store
-from bench.store.loading import load
-from bench.store.records import Record
+from bench.report.figures.batch_sizes import memory, throughput
+from bench.report.figures.roofline import MOST_LAYERS, roofline
 
 SPEEDS = {"unet": 40.0, "smp_unet": 90.0}
 BATCHES = (1, 4, 16)
+UNET_16 = 2  # number of the arm whose batch does not fit
 
 
-def layers(count, slow):
-    return [
-        {
-            "name": f"down{i}.conv" if i % 2 == 0 else f"down{i}.norm",
-            "kind": "convolution",
-            "gflops": 1.0,
-            "megabytes": 1.0,
-            "floor_ms": 0.3,
-            "forward_floor_ms": 0.1 * (i % 2 == 0),
-            "forward_ms": slow * (0.2 + 0.01 * i),
-        }
-        for i in range(count)
-    ]
-
-
-def speed_store(folder, *, batches=BATCHES, models=SPEEDS, seeds=3, oom=(), done=True):
+def speed_store(make_store, *, batches=BATCHES, seeds=3, **options):
     """Write a throughput experiment: images a second are speed × batch ** 0.5 × (1 + seed / 100)."""
-    store, trials = Store(folder / "speed"), []
-    for seed, model, batch in itertools.product(range(seeds), models, batches):
-        key = hashlib.sha256(f"{seed} {model} {batch}".encode()).hexdigest()[:20]
-        arm = {"model.name": model, "train.batch_size": batch}
-        label = f"{model} · batch_size {batch}"
-        trials.append({"key": key, "arm": arm, "label": label, "seed": seed})
-        fits = (model, batch) not in oom
-        speed = models[model] * batch**0.5 * (1 + seed / 100)
-        memory = {"allocated_bytes": None, "reserved_bytes": None, "process_bytes": 10**8 * batch}
-        result = {
-            "images_per_second": speed,
-            "milliseconds": 1e3 * batch / speed,
-            "memory": memory,
-            "metrics": {"images_per_second": speed, "floor_share": 0.25},
-        }
-        status = "done" if fits else "oom"
-        if done or not fits:
-            store.commit(
-                Record(
-                    key=key, experiment="speed", measure="throughput", status=status,
-                    reason=None if fits else "CUDA out of memory", arm=arm, label=label, seed=seed,
-                    settings={"model": {"name": model}, "train": {"batch_size": batch}},
-                    provenance={"code": "c"}, environment={"device_name": "made up"}, started="",
-                    seconds=1.0, result=result if fits else {},
-                ),
-                {"layers": layers(30, 1 + seed)} if fits else {},
-            )  # fmt: skip
-    store.write_plan(
-        {
-            "name": "speed", "question": "", "measure": "throughput", "command": "",
-            "metric": "images_per_second", "design": "full_factorial",
-            "factors": {"model.name": list(models), "train.batch_size": list(batches)},
-            "baseline": {"model.name": next(iter(models)), "train.batch_size": batches[0]},
-            "seeds": list(range(seeds)), "trials": trials,
-        }
-    )  # fmt: skip
+    arms = enumerate(itertools.product(SPEEDS, batches))
+    values = {
+        (number, seed): SPEEDS[model] * batch**0.5 * (1 + seed / 100)
+        for number, (model, batch) in arms
+        for seed in range(seeds)
+    }
+    factors = {"model.name": list(SPEEDS), "train.batch_size": list(batches)}
+    return make_store(
+        measure="throughput", factors=factors, seeds=range(seeds), values=values, **options
+    )
+
+
+def with_layers(store):
+    """Store 30 layers for each trial; in seed s everything takes 1 + s times as long."""
+    for record in store.records():
+        if record.status == "done":
+            details = store.details(record.key)
+            template = details["layers"][0]
+            layers = [
+                {
+                    **template,
+                    "name": f"down{i}.conv" if i % 2 == 0 else f"down{i}.norm",
+                    "forward_roofline_ms": 0.1 * (i % 2 == 0),
+                    "forward_ms": (1 + record.seed) * (0.2 + 0.01 * i),
+                }
+                for i in range(30)
+            ]
+            store.commit(record, {**details, "layers": layers})
     return store
 
 
-def scored_store(folder, scores):
-    """Write an accuracy experiment beside it: model → mean IoU of its only trial."""
-    store, trials = Store(folder / "scored"), []
-    for number, (model, score) in enumerate(scores.items()):
-        key = f"{number:020d}"
-        arm = {"model.name": model}
-        trials.append({"key": key, "arm": arm, "label": model, "seed": 0})
-        store.commit(
-            Record(
-                key=key, experiment="scored", measure="accuracy", status="done", reason=None,
-                arm=arm, label=model, seed=0, settings={"model": {"name": model}}, provenance={},
-                environment={}, started="", seconds=1.0, result={"metrics": {"mean_iou": score}},
-            ),
-            {},
-        )  # fmt: skip
-    store.write_plan({"name": "scored", "measure": "accuracy", "trials": trials})
-
-
 @pytest.fixture
-def results(tmp_path):
-    scored_store(tmp_path, {"unet": 0.5, "smp_unet": 0.4})
-    return load(speed_store(tmp_path, oom={("unet", 16)}))
+def results(make_store):
+    failures = {(UNET_16, seed): "oom" for seed in range(3)}
+    return load(with_layers(speed_store(make_store, failures=failures)))
 
 
 def drawn(axes):
@@ -113,70 +68,47 @@ def test_throughput_over_the_batch_size(results):
         assert list(line.get_ydata()) == pytest.approx(expected)
     [cross] = [line for line in axes.lines if line.get_marker() == "x"]
     assert [round(x) for x in cross.get_xdata()] == [16]
-    assert axes.get_ylabel() == "images per second"
+    assert axes.get_ylabel() == "throughput, images/s"
 
 
-def test_memory_is_that_of_the_process_where_there_is_no_gpu(results):
+def test_memory_is_the_stored_peak(results):
     lines = [line for line in drawn(memory(results).axes[0]) if len(line.get_xdata()) > 1]
-    assert list(lines[1].get_ydata()) == pytest.approx([0.1, 0.4, 1.6])
+    records = [r for r in results.records.values() if r.label == "smp_unet · 4"]
+    expected = sum(r.metric("peak_gigabytes") for r in records) / 3
+    assert lines[1].get_ydata()[1] == pytest.approx(expected)
 
 
-def test_layers_beside_their_floors(results):
-    figure = limits(results)
+def test_layers_beside_their_rooflines(results):
+    figure = roofline(results)
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert len(panels) == 4
+    assert "The first 4 of 5 arms." in figure.get_label()
     bars = panels[0].patches
     assert len(bars) == 2 * MOST_LAYERS
     widths = [bar.get_width() for bar in bars[:MOST_LAYERS]]
     # Of 30 layers the slowest are the last; over three repetitions the median is twice as slow.
     assert widths == pytest.approx([2 * (0.2 + 0.01 * i) for i in range(12, 30)])
     said = {text.get_text() for text in panels[0].texts}
-    assert {"no floor", f"{0.1 / widths[0]:.0%}"} <= said
+    assert {"no bound", f"{0.1 / widths[0]:.0%}"} <= said
 
 
-def test_the_front_joins_the_same_networks(results):
-    axes = front(results).axes[0]
-    points = {tuple(round(float(v[0]), 3) for v in line.get_data()) for line in axes.lines}
-    speeds = {m: [s * b**0.5 * 1.01 for b in BATCHES] for m, s in SPEEDS.items()}
-    assert {(round(v, 3), 0.4) for v in speeds["smp_unet"]} <= points
-    assert {(round(v, 3), 0.5) for v in speeds["unet"][:2]} <= points
-    assert len(points) == 5
-
-
-def test_nothing_to_show_is_no_figure(tmp_path, make_store):
-    accuracy = load(make_store())
-    one_size = load(speed_store(tmp_path / "a", batches=(4,)))
-    nothing = load(speed_store(tmp_path / "b", done=False))
-    for draw in (throughput, memory, limits, front):
+def test_nothing_to_show_is_no_figure(make_store):
+    accuracy = load(make_store("accuracy"))
+    one_size = load(speed_store(make_store, folder="one", batches=(4,)))
+    failed = {(arm, seed): "failed" for arm in range(6) for seed in range(3)}
+    nothing = load(speed_store(make_store, folder="nothing", failures=failed))
+    for draw in (throughput, memory, roofline):
         assert draw(accuracy) is None
         assert draw(nothing) is None
     assert throughput(one_size) is None
     assert memory(one_size) is None
-    assert isinstance(limits(one_size), Figure)
-    assert front(one_size) is None  # nobody scored these networks
+    assert roofline(one_size) is not None
 
 
 def test_a_report_shows_them(results):
-    folder = write.write(results.store, ["md", "csv"]).parent
+    folder = write.write(results.store, ["md"]).parent
     text = (folder / "report.md").read_text()
-    for name in ("throughput", "memory", "limits", "front"):
+    for name in ("throughput", "memory", "roofline"):
         assert f"](figures/{name}.png)" in text
         assert (folder / "figures" / f"{name}.png").stat().st_size > 5000
-    assert "images per second" in text
-    assert set(FIGURES) >= {"throughput", "memory", "limits", "front"}
-
-
-def test_names_on_the_front_hide_neither_dots_nor_each_other(tmp_path):
-    models = {f"network {number}": 40.0 + number for number in range(5)}
-    scored_store(tmp_path, {name: 0.5 + i / 500 for i, name in enumerate(models)})
-    figure = front(load(speed_store(tmp_path, models=models, batches=(4,))))
-    figure.draw_without_rendering()
-    (axes,) = figure.axes
-    names = [text.get_window_extent() for text in axes.texts]
-    dots = [axes.transData.transform(line.get_xydata()[0]) for line in axes.lines]
-    assert len(names) == len(dots) == 5
-    for i, name in enumerate(names):
-        assert not name.count_overlaps(names[:i])
-        assert not any(name.contains(*dot) for dot in dots)
-        assert axes.get_window_extent().contains(*name.p0)
-        assert axes.get_window_extent().contains(*name.p1)
+    assert "throughput, images/s" in text

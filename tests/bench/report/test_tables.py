@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.analysis import analysis
 from bench.errors import UserError
 from bench.report.tables import registry
 from bench.report.tables.registry import TABLES
-from bench.store import loading
 from bench.store.folder import Store
 
 SIX = {"train.loss": ["ce", "dice", "dice+ce"], "model.upsampling": ["bilinear", "transposed"]}
@@ -17,7 +17,7 @@ SIX = {"train.loss": ["ce", "dice", "dice+ce"], "model.upsampling": ["bilinear",
 
 def test_arms_by_hand(make_store):
     values = {(0, 0): 0.2, (0, 1): 0.3, (0, 2): 0.7, (1, 0): 0.5, (1, 2): 0.6}
-    results = loading.load(make_store(values=values, failures={(1, 1): "oom"}))
+    results = analysis.load(make_store(values=values, failures={(1, 1): "oom"}))
     table = registry.arms(results).set_index("arm")
     assert list(table.index) == ["ce", "dice"]
     assert table["mean_iou_mean"].tolist() == pytest.approx([0.4, 0.55])
@@ -37,7 +37,7 @@ def test_levels_by_hand(make_store):
     store = make_store(
         factors=SIX, seeds=(0, 1), values=values, include=({"model.name": "smp_unet"},)
     )
-    table = registry.levels(loading.load(store)).set_index(["factor", "level"])
+    table = registry.levels(analysis.load(store)).set_index(["factor", "level"])
     # Arms 0..5 are ce/bilinear, ce/transposed, dice/bilinear, ...; arm 6 belongs to no level.
     assert table["mean"].to_dict() == pytest.approx(
         {
@@ -58,7 +58,7 @@ def test_levels_by_hand(make_store):
 
 def test_levels_of_a_one_at_a_time_design_leave_the_other_factors_at_the_baseline(make_store):
     values = {(arm, seed): arm / 10 for arm in range(4) for seed in range(3)}
-    results = loading.load(make_store(factors=SIX, design="one_at_a_time", values=values))
+    results = analysis.load(make_store(factors=SIX, design="one_at_a_time", values=values))
     table = registry.levels(results).set_index(["factor", "level"])
     # Arms: the baseline, dice, dice+ce, transposed.
     assert table["mean"].to_dict() == pytest.approx(
@@ -75,7 +75,7 @@ def test_levels_of_a_one_at_a_time_design_leave_the_other_factors_at_the_baselin
 
 def test_a_missing_cell_unbalances_the_other_factors_levels(make_store):
     store = make_store(factors=SIX, failures={(2, s): "failed" for s in range(3)})
-    table = registry.levels(loading.load(store)).set_index(["factor", "level"])
+    table = registry.levels(analysis.load(store)).set_index(["factor", "level"])
     assert not table["balanced"].any()
     assert table.loc[("train.loss", "dice"), "without_result"] == (
         "dice · bilinear seed 0 failed, dice · bilinear seed 1 failed, "
@@ -85,16 +85,16 @@ def test_a_missing_cell_unbalances_the_other_factors_levels(make_store):
 
 def test_a_whole_missing_level_leaves_the_other_factor_balanced(make_store):
     store = make_store(factors=SIX, failures={(a, s): "oom" for a in (2, 3) for s in range(3)})
-    results = loading.load(store)
+    results = analysis.load(store)
     assert registry.is_balanced(results, "model.upsampling")
     assert not registry.is_balanced(results, "train.loss")
 
 
 def test_classes_against_the_records(make_store):
-    results = loading.load(make_store(failures={(0, 1): "failed"}))
+    results = analysis.load(make_store(failures={(0, 1): "failed"}))
     table = registry.per_class(results).set_index(["arm", "class"])
     iou = [
-        record.result["metrics"]["iou"]
+        record.result.metrics["iou"]
         for record in results.records.values()
         if record.label == "ce" and record.status == "done"
     ]
@@ -110,9 +110,9 @@ def test_classes_against_the_records(make_store):
 
 
 def test_every_planned_trial_has_a_row_with_all_its_scores(example):
-    results = loading.load(example("seven arms"))
+    results = analysis.load(example("seven arms"))
     table = registry.trials(results).set_index("key")
-    assert list(table.index) == [trial["key"] for trial in results.plan["trials"]]
+    assert list(table.index) == [trial.key for trial in results.plan.trials]
     for key, record in results.records.items():
         row = table.loc[key]
         assert row["status"] == record.status
@@ -121,35 +121,35 @@ def test_every_planned_trial_has_a_row_with_all_its_scores(example):
         if record.status != "done":
             assert row["reason"] == record.reason
             continue
-        scores = record.result["metrics"]
+        scores = record.result.metrics
         for name in ("mean_iou", "classes_averaged", "pixel_accuracy", "frequency_weighted_iou"):
             assert row[name] == scores[name]
         for name in ("iou", "dice", "precision", "recall"):
-            for label, value in zip(record.result["classes"], scores[name], strict=True):
+            for label, value in zip(record.result.classes, scores[name], strict=True):
                 stored = row[f"{name}.{label}"]
                 assert math.isnan(stored) if value is None else stored == value
 
 
 @pytest.mark.parametrize("name", ["trials", "arms", "levels"])
 def test_no_trial_without_result_is_dropped(example, name):
-    table = TABLES[name](loading.load(example("seven arms"))).to_csv()
+    table = TABLES[name](analysis.load(example("seven arms"))).to_csv()
     for word in ("oom", "diverged", "not run"):
         assert word in table
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_copes_with_every_store(every_store, name):
-    results = loading.load(every_store)
+    results = analysis.load(every_store)
     table = TABLES[name](results)
     assert len(table.columns) == len(set(table.columns))
-    assert table.to_csv() == TABLES[name](loading.load(every_store)).to_csv()
+    assert table.to_csv() == TABLES[name](analysis.load(every_store)).to_csv()
     if name == "arms":
         assert len(table) == len(results.arms)
-        assert table[["n", "failed", "not_run"]].sum().sum() == len(results.plan["trials"])
+        assert table[["n", "failed", "not_run"]].sum().sum() == len(results.plan.trials)
 
 
 def test_whole_numbers_stay_whole(example):
-    table = registry.trials(loading.load(example("seven arms")))
+    table = registry.trials(analysis.load(example("seven arms")))
     assert table["parameters"].dtype == "Int64"
     assert "123456.0" not in table.to_csv()
 
@@ -157,17 +157,17 @@ def test_whole_numbers_stay_whole(example):
 def test_records_outside_the_plan_are_counted_and_left_alone(make_store):
     store = make_store()
     plan = store.read_plan()
-    gone = plan["trials"].pop()
-    store.write_plan({key: value for key, value in plan.items() if key != "schema"})
-    results = loading.load(store)
+    gone = plan.trials[-1]
+    store.write_plan(plan.model_copy(update={"trials": plan.trials[:-1]}))
+    results = analysis.load(store)
     assert results.unplanned == 1
-    assert gone["key"] not in results.records
+    assert gone.key not in results.records
     assert len(registry.trials(results)) == 5
 
 
 def test_two_arms_of_one_label_stay_two(make_store):
     store = make_store(factors={"train.clip": [1, "1"]}, seeds=(0,), values={(0, 0): 0.1})
-    table = registry.arms(loading.load(store))
+    table = registry.arms(analysis.load(store))
     assert table["arm"].tolist() == ["1", "1 (2)"]
     assert table["mean_iou_mean"][0] == 0.1
     assert table["mean_iou_mean"][1] != 0.1
@@ -176,9 +176,9 @@ def test_two_arms_of_one_label_stay_two(make_store):
 def test_datasets_of_different_classes_are_joined_by_name(make_store):
     store = make_store()
     first = next(store.records())
-    other = {**first.result, "classes": ["void", *first.result["classes"][1:]]}
-    store.commit(type(first)(**{**vars(first), "result": other}), {})
-    results = loading.load(store)
+    other = first.result.model_copy(update={"classes": ("void", *first.result.classes[1:])})
+    store.commit(first.model_copy(update={"result": other}), {})
+    results = analysis.load(store)
     assert next(iter(results.palette)) == "void"
     assert len(results.palette) == 9
     assert set(registry.per_class(results)["class"]) == set(results.palette)
@@ -186,14 +186,14 @@ def test_datasets_of_different_classes_are_joined_by_name(make_store):
 
 def test_a_folder_without_a_plan_is_the_users_mistake(tmp_path):
     with pytest.raises(UserError, match="holds no experiment"):
-        loading.load(Store(tmp_path))
+        analysis.load(Store(tmp_path))
 
 
 def test_a_damaged_record_is_named(make_store):
     store = make_store(seeds=(0,))
     path = store.folder / "trials" / "k0001s0.json"
     path.write_bytes(path.read_bytes().replace(b"dice", b"mice"))
-    results = loading.load(store)
+    results = analysis.load(store)
     (line,) = results.damaged
     assert "k0001s0.json: damaged" in line
     assert list(results.trials["status"]) == ["done", "not run"]
@@ -202,16 +202,17 @@ def test_a_damaged_record_is_named(make_store):
 def test_a_score_that_is_undefined_is_no_number(make_store):
     store = make_store(seeds=(0, 1))
     first = next(store.records())
-    result = {**first.result, "metrics": {**first.result["metrics"], "mean_iou": None}}
-    store.commit(type(first)(**{**vars(first), "result": result}), {})
-    table = registry.arms(loading.load(store))
+    metrics = {**first.result.metrics, "mean_iou": None}
+    result = first.result.model_copy(update={"metrics": metrics})
+    store.commit(first.model_copy(update={"result": result}), {})
+    table = registry.arms(analysis.load(store))
     assert table["n"].tolist() == [1, 2]
     assert pd.isna(table["mean_iou_sd"][0])
 
 
 def test_comparisons_hold_what_the_verdict_rests_on(make_store):
     values = {(0, 0): 0.2, (0, 1): 0.3, (0, 2): 0.7, (1, 0): 0.5, (1, 1): 0.4, (1, 2): 0.8}
-    results = loading.load(make_store(values=values, equivalence=0.001))
+    results = analysis.load(make_store(values=values, equivalence=0.001))
     (row,) = registry.comparisons(results).to_dict("records")
     # Differences 0.3, 0.1, 0.1: mean 1/6, sd 0.11547, over sqrt(3) 1/15.
     assert row["difference"] == pytest.approx(1 / 6, abs=1e-6)
@@ -225,12 +226,12 @@ def test_comparisons_hold_what_the_verdict_rests_on(make_store):
 
 
 def test_comparisons_name_the_margin(example):
-    table = registry.comparisons(loading.load(example("a margin")))
+    table = registry.comparisons(analysis.load(example("a margin")))
     assert table["verdict"].tolist() == ["equivalent within ±0.02"] * 2
 
 
 def test_anova_names_its_sources(example):
-    table = registry.anova(loading.load(example("24 arms"))).set_index("source")
+    table = registry.anova(analysis.load(example("24 arms"))).set_index("source")
     assert table.loc["train.loss × model.upsampling", "df"] == 2
     assert list(table.index[[0, -2, -1]]) == ["seed", "higher", "residual"]
     assert table["ss"].min() >= 0
@@ -238,7 +239,7 @@ def test_anova_names_its_sources(example):
 
 def test_arms_and_levels_have_intervals(make_store):
     values = {(arm, seed): arm / 10 + seed / 100 for arm in range(6) for seed in range(3)}
-    results = loading.load(make_store(factors=SIX, values=values))
+    results = analysis.load(make_store(factors=SIX, values=values))
     half = 4.302653 * 0.01 / math.sqrt(3)
     arms = registry.arms(results)
     assert arms["low"].tolist() == pytest.approx([arm / 10 + 0.01 - half for arm in range(6)])

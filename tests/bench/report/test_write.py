@@ -1,7 +1,6 @@
 """The report as a reader gets it: what it says, that names stay text, the same bytes each time."""
 
 import csv
-import dataclasses
 import html
 import re
 import subprocess
@@ -12,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bench.analysis import analysis
 from bench.errors import UserError
 from bench.report import write
-from bench.report.content import sentences
-from bench.report.content.views import Table
+from bench.report.content.numbers import listed
+from bench.report.content.prose import say
+from bench.report.content.table import Column, Table
+from bench.report.document import Document
 from bench.report.figures.registry import FIGURES
 from bench.report.formats import markdown
 from bench.report.tables.registry import TABLES
 from bench.report.write import FORMATS
-from bench.store import loading
 from bench.store.folder import Store
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -28,7 +29,14 @@ RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 def render(store):
     """Return the report without its figures, which take most of the time."""
-    return markdown.render(loading.load(store), {})
+    document = Document(analysis.load(store))
+    document.__dict__["figures"] = {}
+    return markdown.render(document)
+
+
+def with_result(record, **values):
+    """Return a record of which the result has other values."""
+    return record.model_copy(update={"result": record.result.model_copy(update=values)})
 
 
 def seen(markup):
@@ -60,7 +68,7 @@ def seven(example):
 
 
 def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
-    header, *body = rows(seven, "By arm")
+    header, *body = rows(seven, "Arms")
     assert header[:5] == ["arm", "mean IoU", "n", "95 % interval", "classes averaged"]
     assert [row[0] for row in body] == [
         "ce · bilinear (baseline)",
@@ -72,7 +80,7 @@ def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
         "smp_unet",
     ]
     values = [
-        record.result["metrics"]["mean_iou"]
+        record.result.metrics["mean_iou"]
         for record in example("seven arms").records()
         if record.label == "ce · bilinear"
     ]
@@ -87,7 +95,7 @@ def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
 
 def test_what_is_missing_is_said_first_and_named(seven):
     warning = seven.index("5 of 21 trials have no result: 1 diverged, 3 not run, 1 oom")
-    assert warning < seven.index("## Compared with the baseline") < seven.index("## By arm")
+    assert warning < seven.index("## Effects") < seven.index("## Arms")
     assert seven.index("The grid is incomplete: ") < seven.index("do not all have results under")
     assert seven.index("do not all have results under") < seven.index("Full factorial of")
     assert rows(seven, "Trials without a result")[1:] == [
@@ -99,7 +107,7 @@ def test_what_is_missing_is_said_first_and_named(seven):
 
 def test_a_complete_store_brings_no_warning(example):
     text = render(example("one at a time"))
-    assert "Warning" not in text
+    assert "Warning" not in text[: text.index("## Effects")]  # the metric audit may warn
     assert "Trials without a result" not in text
     assert "left out of training" not in text
     assert "One factor at a time" in text
@@ -108,10 +116,30 @@ def test_a_complete_store_brings_no_warning(example):
 def test_the_design_is_stated(seven):
     assert (
         "Full factorial of train.loss (ce, dice, dice+ce) × model.upsampling (bilinear, "
-        "transposed); 1 arm beside it.\n7 arms × 3 seeds: 21 trials, of which 16 finished." in seven
+        "transposed); 1 further arm.\n7 arms × 3 seeds: 21 trials, of which 16 finished." in seven
     )
     assert "Baseline: train.loss = ce, model.upsampling = bilinear." in seven
     assert "Scores are of the val split (12 images" in seven
+
+
+def test_arms_of_include_alone_vary_no_factor(make_store):
+    store = make_store(factors={"train.loss": ["ce"]}, include=({"model.name": "smp_unet"},))
+    first, *_ = say(analysis.load(store), "design")
+    assert first.startswith("No factor is varied; 1 further arm is compared with the baseline.")
+
+
+def test_paragraphs_are_one_blank_line_apart(document):
+    text = markdown.render(document("24 arms"))
+    assert "](figures/interactions.png)" in text
+    assert "\n\n\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c"), ("abcdef", "a, b, c, d and 2 more")],
+)
+def test_names_in_a_row(names, text):
+    assert listed(names) == text
 
 
 def test_images_left_out_of_training_are_counted_by_arm(seven):
@@ -121,7 +149,7 @@ def test_images_left_out_of_training_are_counted_by_arm(seven):
 
 
 def test_classes_are_named_in_a_table(seven):
-    header, *body = rows(seven, "IoU by class, in numbers")
+    header, *body = rows(seven, "IoU by class")
     assert len(body) == 21
     assert len(header) == 8
     assert body[5] == ["sky", *["–"] * 7]
@@ -137,7 +165,7 @@ def test_how_to_reproduce(seven):
 def test_pictures_are_linked_relatively_and_lie_there(example):
     folder = write.write(example("naughty names")).parent
     links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (folder / "report.md").read_text())
-    results = loading.load(example("naughty names"))
+    results = analysis.load(example("naughty names"))
     drawn = [name for name, draw in FIGURES.items() if draw(results) is not None]
     assert links == [f"figures/{name}.png" for name in drawn]
     assert "effects" in drawn
@@ -168,23 +196,23 @@ def test_tables_lie_beside_the_report(example):
 
 def test_every_store_makes_a_report(every_store):
     text = render(every_store)
-    for label in {trial["label"] for trial in every_store.read_plan()["trials"]}:
-        assert any(row[0].startswith(" ".join(label.split())) for row in rows(text, "By arm"))
-    trials = len(every_store.read_plan()["trials"])
-    assert len(rows(text, "Every trial")) == 1 + trials
+    for label in {trial.label for trial in every_store.read_plan().trials}:
+        assert any(row[0].startswith(" ".join(label.split())) for row in rows(text, "Arms"))
+    trials = len(every_store.read_plan().trials)
+    assert len(rows(text, "All trials")) == 1 + trials
     assert "nan" not in text.lower()
-    assert "None" not in text
+    assert "None" not in text.replace("None of the", "")
 
 
 def test_the_answer_comes_first_and_is_made_of_verdicts(example):
     text = render(example("24 arms"))
-    answer = text[text.index("**The answer.**") : text.index("> **Warning:**")]
-    body = {row[0]: row for row in rows(text, "Compared with the baseline")[1:]}
+    answer = text[text.index("**Answer.**") : text.index("> **Warning:**")]
+    body = {row[0]: row for row in rows(text, "Effects")[1:]}
     decided = [name for name, row in body.items() if row[3] in ("better", "worse")]
     assert decided
     for name, row in body.items():
         assert (f"{name} ({row[1]} points" in answer) == (name in decided)
-    assert "corrected for 5 comparisons; smaller ones it easily misses" in answer
+    assert "corrected for 5 comparisons; smaller ones may go undetected." in answer
     assert text.index("Which loss?") < text.index(answer)
 
 
@@ -192,10 +220,13 @@ def test_the_answer_comes_first_and_is_made_of_verdicts(example):
     ("name", "expected"),
     [
         ("two arms", "mean IoU is better with train.loss = dice (+13.0 points"),
-        ("one seed", "Nothing can be said about mean IoU against the baseline (ce) yet: only one"),
-        ("seven arms", "These runs do not decide any of 4 comparisons of mean IoU"),
+        (
+            "one seed",
+            "No comparison of mean IoU with the baseline (ce) is possible yet: only one",
+        ),
+        ("seven arms", "None of the 4 comparisons with the baseline is statistically conclusive."),
         ("a margin", "equivalent within ±2 points with train.loss = dice (0.00 points"),
-        ("one arm", "Nothing is compared here"),
+        ("one arm", "No arm is compared with a baseline."),
         ("nothing run", "yet: no seed finished in both"),
     ],
 )
@@ -204,13 +235,14 @@ def test_answers(example, name, expected):
     assert expected in text[: text.index("## ")]
 
 
-def test_what_is_undecided_says_how_many_seeds_would_decide(example):
+def test_an_inconclusive_comparison_says_how_many_seeds_are_needed(example):
     text = render(example("seven arms"))
-    header, *body = rows(text, "Compared with the baseline")
-    assert header[3:5] == ["verdict", "seeds that would decide"]
+    header, *body = rows(text, "Effects")
+    assert header[3:5] == ["verdict", "seeds needed"]
     for row in body:
         assert row[3] == "inconclusive"
-        assert f"{row[0]} ({row[1]} points, {row[4]} seeds)" in text
+        needed = row[4].replace("> ", "more than ")
+        assert f"{row[0]} ({row[1]} points, {needed} seeds)" in text
 
 
 def test_no_report_says_that_there_is_no_difference(every_store):
@@ -222,7 +254,7 @@ def test_no_report_says_that_there_is_no_difference(every_store):
 
 def test_interactions_and_anova_follow_the_arms_in_a_factorial(example):
     text = render(example("24 arms"))
-    assert text.index("## By arm") < text.index("## Interactions")
+    assert text.index("## Arms") < text.index("## Interactions")
     header, *body = rows(text, "Analysis of variance")
     assert header == ["source", "SS", "df", "F", "p", "partial ω²"]
     assert [row[0] for row in body[:2]] == ["seed", "train.loss"]
@@ -233,7 +265,7 @@ def test_interactions_and_anova_follow_the_arms_in_a_factorial(example):
 
 def test_intervals_over_images_are_a_table_of_their_own(make_store):
     text = render(make_store(seeds=(0, 1), counted=12, images=0))
-    header, *body = rows(text, "If other images had been evaluated")
+    header, *body = rows(text, "Intervals over images")
     assert header[2:] == ["95 % interval over images", "images"]
     assert [(row[0], row[3]) for row in body] == [("ce", "12"), ("dice", "12")]
     assert "not about other training runs" in text
@@ -247,12 +279,12 @@ def test_nothing_finished_is_said(example, name):
 
 
 def test_one_run_each_settles_nothing(example):
-    assert "nothing here tells which" in render(example("one seed"))
+    assert "these runs cannot tell which" in render(example("one seed"))
 
 
 def test_how_many_classes_were_averaged_is_said(example):
-    said = " ".join(sentences.design(loading.load(example("two arms"))))
-    assert "mean IoU is the mean over the classes that have one, here 7 of 8." in said
+    said = " ".join(say(analysis.load(example("two arms")), "design"))
+    assert "Mean IoU is the mean over the classes that have an IoU, here 7 of 8." in said
 
 
 def test_the_same_store_gives_the_same_bytes(example):
@@ -269,11 +301,11 @@ def test_names_stay_text(example):
     assert not tags & {"script", "b", "em", "a", "ul", "ol", "li"}
     assert seen(rendered.partition("</h1>")[0]) == "a|b <script>alert(1)</script>"
     assert "Question. # Is *this* | safe | <b>?" in seen(rendered)
-    shown = [row[0] for row in rows(text, "By arm")][1:]
-    labels = dict.fromkeys(trial["label"] for trial in store.read_plan()["trials"])
+    shown = [row[0] for row in rows(text, "Arms")][1:]
+    labels = dict.fromkeys(trial.label for trial in store.read_plan().trials)
     assert shown[0] == "<script>alert(1)</script> (baseline)"
     assert shown[1:] == [" ".join(label.split()) for label in labels][1:]
-    classes = [row[0] for row in rows(text, "IoU by class, in numbers")][1:]
+    classes = [row[0] for row in rows(text, "IoU by class")][1:]
     assert classes[1:4] == ["<b>|</b>", "$\\alpha$", "_cow_"]
 
 
@@ -283,7 +315,7 @@ def test_escaped_text_reads_the_same(text):
     escaped = markdown.escape(text)
     assert seen(RENDERER.render(f"x {escaped} x")) == f"x {expected} x"
     assert seen(RENDERER.render(escaped)) == expected
-    cells = markdown.table(Table(("a",), ((text,),)))
+    cells = markdown.table(Table((Column("a", "a"),), ((text,),)))
     cell = re.search(r"<td[^>]*>(.*?)</td>", RENDERER.render(cells), re.S)
     assert seen(cell[1]) == expected
 
@@ -310,44 +342,42 @@ def test_code_cannot_end_its_block():
 def test_mixed_code_is_said_first(make_store):
     store = make_store(seeds=(0,))
     first = next(store.records())
-    changed = {**vars(first), "provenance": {**first.provenance, "code": "ffffff"}}
-    store.commit(type(first)(**changed), {})
+    provenance = {**first.provenance, "code": "ffffff"}
+    store.commit(first.model_copy(update={"provenance": provenance}), {})
     text = render(store)
-    assert "measured with 2 different versions of the code" in text[: text.index("## By arm")]
+    assert "measured with 2 different versions of the code" in text[: text.index("## Arms")]
     assert "a1b2c3 (1 of 2 trials)" in text
 
 
 def test_means_over_different_classes_are_said_first(make_store):
     store = make_store(seeds=(0,))
     first = next(store.records())
-    metrics = {**first.result["metrics"], "classes_averaged": 3}
-    changed = {**vars(first), "result": {**first.result, "metrics": metrics}}
-    store.commit(type(first)(**changed), {})
-    assert "over different classes (3 to 7 of them)" in render(store)
+    metrics = {**first.result.metrics, "classes_averaged": 3}
+    store.commit(with_result(first, metrics=metrics), {})
+    assert "average their mean IoU over different classes (3 to 7 of them)" in render(store)
 
 
 def test_weights_chosen_on_the_reported_split_are_said(make_store):
     store = make_store(seeds=(0,))
     first = next(store.records())
-    changed = {**vars(first), "settings": {"evaluate": {"keep": "best"}}}
-    store.commit(type(first)(**changed), {})
+    settings = {"evaluate": {"keep": "best"}}
+    store.commit(first.model_copy(update={"settings": settings}), {})
     assert "scored best on val, the same split" in render(store)
 
 
 def test_what_a_dataset_says_of_its_scores_is_said_once(make_store):
     store = make_store()
     for record in list(store.records()):
-        noted = {**vars(record), "result": {**record.result, "note": "Not the leaderboard."}}
-        store.commit(type(record)(**noted), {})
+        store.commit(with_result(record, note="Not the leaderboard."), {})
     text = render(store)
     assert text.count("Not the leaderboard.") == 1
-    assert "Not the leaderboard." in text[: text.index("## By arm")]
+    assert "Not the leaderboard." in text[: text.index("## Arms")]
 
 
 def test_records_outside_the_plan_are_counted(make_store):
     store = make_store(seeds=(0, 1))
     plan = store.read_plan()
-    store.write_plan({**plan, "trials": plan["trials"][:-1]})
+    store.write_plan(plan.model_copy(update={"trials": plan.trials[:-1]}))
     assert "also holds 1 record of trials that are not part" in render(store)
 
 
@@ -389,14 +419,17 @@ def test_reports_need_no_torch():
     assert result.returncode == 0, result.stderr
 
 
-def test_arms_of_which_the_arithmetic_is_not_known_are_in_its_table(make_store):
+def test_arms_of_which_no_flops_are_known_are_in_their_table(make_store):
     store = make_store(seeds=(0,))
     known = {"step_gflops": 1.5, "step_pixels": 4096, "gflops_per_megapixel": 1234.4}
     record = store.read("k0000s0")
-    result = {**record.result, "counts": {**record.result["counts"], **known}}
-    store.commit(dataclasses.replace(record, result=result), store.details("k0000s0"))
+    counts = {**record.result.counts, **known}
+    store.commit(with_result(record, counts=counts), store.details("k0000s0"))
+    other = store.read("k0001s0")
+    without = {name: n for name, n in other.result.counts.items() if name not in known}
+    store.commit(with_result(other, counts=without), store.details("k0001s0"))
     write.write(store, ["html", "md"])
     text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
-    rows = text[text.index("## What the networks compute") :].split("\n| ")[3:]
+    rows = text[text.index("FLOPs are counted") :].split("\n| ")[3:]
     assert "| 1.50 | 4,096 | 1,234 |" in rows[0]
     assert "| – | – | – |" in rows[1]

@@ -18,11 +18,23 @@ VALUES = {
     "environment": {"python": "3"},
     "started": "2026-01-01T00:00:00+00:00",
     "seconds": 1.5,
-    "result": {"metrics": {"mean_iou": 0.1 + 0.2, "iou": [None, 1e-300]}},
+    "result": {
+        "classes": ["sky", "road"],
+        "palette": [[0, 0, 0], [255, 0, 0]],
+        "split": "val",
+        "chosen_epoch": 1,
+        "metrics": {"mean_iou": 0.1 + 0.2, "iou": [None, 1e-300]},
+        "counts": {"steps": 4},
+    },
 }
 
 
 @pytest.fixture
 def make_record():
-    """Return a function that makes a record, some values of it changed."""
-    return lambda **changes: Record(**{**VALUES, **changes})
+    """Return a function that makes a record, some values of it and of its result changed."""
+
+    def make(*, in_result=None, **changes):
+        result = {**VALUES["result"], **in_result} if in_result else VALUES["result"]
+        return Record(**{**VALUES, "result": result, **changes})
+
+    return make

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.experiment.code_digest import ROOT
-from bench.store import files, locks
+from bench.store import claims, files
 from bench.store.files import Damaged, Unwritable
 
 BODY = {"number": 0.1 + 0.2, "text": "Größe ≤ 3", "nothing": None, "list": [1, {"a": []}]}
@@ -23,7 +23,10 @@ POINTS = ["begins", "created", "half written", "written", "flushed", "renamed", 
 def test_what_is_written_comes_back(tmp_path):
     files.write_json(tmp_path / "new" / "a.json", BODY)
     assert files.read_json(tmp_path / "new" / "a.json") == BODY
-    assert json.loads((tmp_path / "new" / "a.json").read_text(encoding="utf-8"))["schema"] == 1
+    assert (
+        json.loads((tmp_path / "new" / "a.json").read_text(encoding="utf-8"))["schema"]
+        == files.SCHEMA
+    )
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]
 
 
@@ -67,7 +70,7 @@ def test_another_schema_version_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "SCHEMA", 99)
     files.write_json(tmp_path / "a.json", BODY)
     monkeypatch.undo()
-    with pytest.raises(Damaged, match="schema version 99, this code reads 1"):
+    with pytest.raises(Damaged, match="schema version 99, this code reads 2"):
         files.read_json(tmp_path / "a.json")
 
 
@@ -114,7 +117,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bench.records import files
+from bench.store import files
 def die(point):
     if point == sys.argv[2]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -123,8 +126,8 @@ files.write_json(Path(sys.argv[1]) / "trials" / "a.json", {"new": 1})
 """
 
 
-@pytest.mark.skipif(not locks.AVAILABLE, reason="no locks here")
-def test_a_kill_at_any_point_leaves_a_whole_file_and_what_can_be_swept_up(tmp_path):
+@pytest.mark.skipif(not claims.AVAILABLE, reason="no locks here")
+def test_a_kill_at_any_point_leaves_a_whole_file_and_what_can_be_removed(tmp_path):
     path = tmp_path / "trials" / "a.json"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for point in POINTS:
@@ -135,23 +138,11 @@ def test_a_kill_at_any_point_leaves_a_whole_file_and_what_can_be_swept_up(tmp_pa
         assert files.read_json(path) in ({"old": 1}, {"new": 1})
         stray = len(list(path.parent.iterdir())) - 1
         assert stray == (point in ("created", "half written", "written", "flushed"))
-        assert files.remove_leftovers(tmp_path, None) == stray
+        files.remove_leftovers(tmp_path)
         assert [file.name for file in path.parent.iterdir()] == ["a.json"]
 
 
 def test_a_file_that_is_being_written_is_no_leftover(tmp_path, monkeypatch):
-    removed = []
-    monkeypatch.setattr(
-        files, "at", lambda _: removed.append(files.remove_leftovers(tmp_path, None))
-    )
+    monkeypatch.setattr(files, "at", lambda _: files.remove_leftovers(tmp_path))
     files.write_whole(tmp_path / "a", b"content")
-    assert removed == [0] * len(POINTS)
     assert (tmp_path / "a").read_bytes() == b"content"
-
-
-def test_with_a_lease_age_decides_what_is_left_over(tmp_path):
-    (tmp_path / ".tmp-1-a").touch()
-    (tmp_path / ".tmp-1-b").touch()
-    os.utime(tmp_path / ".tmp-1-a", (1, 1))
-    assert files.remove_leftovers(tmp_path, 60.0) == 1
-    assert [path.name for path in tmp_path.iterdir()] == [".tmp-1-b"]

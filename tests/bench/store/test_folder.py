@@ -1,6 +1,5 @@
 """The store: what is in a results folder, read and written."""
 
-import dataclasses
 import json
 import os
 
@@ -12,6 +11,7 @@ from bench.errors import UserError
 from bench.store import files
 from bench.store.files import SCHEMA, Damaged
 from bench.store.folder import Store
+from bench.store.plans import Plan
 from bench.store.records import Record, is_final, is_result, pending
 
 
@@ -21,7 +21,7 @@ def store(tmp_path):
 
 
 def test_what_is_stored_comes_back(store, make_record):
-    written = make_record(result={"metrics": {"mean_iou": 0.1 + 0.2, "name": "Größe ≤ 3"}})
+    written = make_record(label="Größe ≤ 3", in_result={"metrics": {"mean_iou": 0.1 + 0.2}})
     store.commit(written, {"history": [{"epoch": 1}]})
     assert store.read("k1") == written
     assert store.details("k1") == {"history": [{"epoch": 1}]}
@@ -40,20 +40,27 @@ def test_an_empty_store_has_nothing_and_makes_nothing(store):
 
 
 def test_a_plan_is_replaced(store):
-    store.write_plan({"name": "small", "trials": []})
-    store.write_plan({"name": "small", "trials": [1]})
-    assert store.read_plan()["trials"] == [1]
+    plans = [Plan(name=n, measure="accuracy", metric="dice", trials=()) for n in ("old", "new")]
+    for plan in plans:
+        store.write_plan(plan)
+    assert store.read_plan() == plans[1]
+
+
+def test_json_that_is_no_plan_is_damage(store):
+    files.write_json(store.folder / "plan.json", {"name": "small", "trials": []})
+    with pytest.raises(Damaged, match=r"plan\.json: damaged \(measure: Field required"):
+        store.read_plan()
 
 
 def test_the_files_are_json_for_everybody(store, make_record):
     store.commit(make_record(), {})
     body = json.loads((store.folder / "trials" / "k1.json").read_text(encoding="utf-8"))
     assert body["schema"] == SCHEMA
-    assert {field.name for field in dataclasses.fields(Record)} < set(body)
+    assert set(Record.model_fields) < set(body)
 
 
 def test_records_that_say_nothing_of_attempts_had_one(store, make_record):
-    body = dataclasses.asdict(make_record())
+    body = make_record().model_dump(mode="json")
     del body["attempts"]
     files.write_json(store.record_file("k1"), body)
     assert store.read("k1").attempts == 1
@@ -73,7 +80,7 @@ NO_RECORDS = {
 
 @pytest.mark.parametrize("kind", NO_RECORDS)
 def test_json_that_is_no_record_is_damage(store, make_record, kind):
-    body = dataclasses.asdict(make_record())
+    body = make_record().model_dump(mode="json")
     NO_RECORDS[kind](body)
     files.write_json(store.record_file("k1"), body)
     with pytest.raises(Damaged, match=r"k1\.json: damaged \("):
@@ -89,17 +96,23 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = [field.name for field in dataclasses.fields(Record)]
+NAMES = list(Record.model_fields)
+FUZZED = {
+    **dict.fromkeys(("experiment", "label", "started"), ""),
+    **{name: {} for name in ("arm", "settings", "provenance", "environment")},
+    "key": "k",
+    "measure": "accuracy",
+    "status": "done",
+    "seed": 0,
+    "seconds": 0.0,
+}
 
 
 @settings(deadline=None, max_examples=int(os.environ.get("BENCH_FUZZ", "100")))
 @given(st.dictionaries(st.sampled_from(NAMES), json_values))
 def test_no_json_raises_anything_but_damage(tmp_path_factory, values):
     store = Store(tmp_path_factory.getbasetemp() / "fuzzed")
-    body = {
-        **dataclasses.asdict(Record("k", "", "", "", None, {}, "", 0, {}, {}, {}, "", 0.0, {})),
-        **values,
-    }
+    body = {**FUZZED, **values}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", lambda handle: None)
         files.write_json(store.record_file("k"), body)
@@ -141,8 +154,11 @@ def test_all_blobs_of_a_record_are_found(store, make_record):
     names = [
         store.put(content, suffix) for content, suffix in ((b"1", ".png"), (b"2", ".safetensors"))
     ]
-    store.commit(make_record(result={"panels": [{"image": names[0]}], "checkpoint": names[1]}), {})
-    assert store.read_with_blobs("k1") == (store.read("k1"), names)
+    example = {"name": "a", "image": names[0], "truth": names[0], "prediction": names[0]}
+    store.commit(make_record(in_result={"examples": [example], "checkpoint": names[1]}), {})
+    record, found = store.read_with_blobs("k1")
+    assert record == store.read("k1")
+    assert list(dict.fromkeys(found)) == names
 
 
 def test_the_record_is_the_last_thing_written(store, make_record, monkeypatch):
@@ -187,14 +203,14 @@ def test_a_claim_lasts_as_long_as_its_block(store):
     assert list((store.folder / "claims").iterdir()) == []
 
 
-def test_what_is_left_to_measure(make_record):
+def test_what_is_still_to_be_measured(make_record):
     held = {
         "done": make_record(),
         "diverged": make_record(status="diverged"),
         "failed": make_record(status="failed", attempts=2),
         "given up": make_record(status="failed", attempts=3),
         "oom": make_record(status="oom"),
-        "does not fit": make_record(status="oom", measure="throughput"),
+        "does not fit": make_record(status="oom", measure="throughput", result=None),
     }
     assert pending(held, [*held, "new"]) == ["failed", "oom", "new"]
     assert [key for key, record in held.items() if is_result(record)] == ["done", "does not fit"]

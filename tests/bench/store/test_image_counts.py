@@ -5,7 +5,6 @@ import gc
 import numpy as np
 import pytest
 
-from bench.evaluation.counts import from_json
 from bench.report import write
 from bench.store import loading
 from bench.store.image_counts import collector_paused, pack
@@ -13,14 +12,19 @@ from bench.store.image_counts import collector_paused, pack
 
 def test_packed_counts_are_the_stored_ones(made_up_counts):
     stored = made_up_counts(7, 5, 0.6, np.random.default_rng(0))
-    packed, expected = pack(stored, 7), from_json(stored["confusion"], stored["soft"])
-    found = packed.evidence()
-    assert found.names == expected.names
-    for name in ("matrices", "hits", "mass", "truth"):
-        assert (getattr(found, name) == getattr(expected, name)).all()
-    assert (packed.total() == expected.matrices.sum(0)).all()
+    packed = pack(stored, 7)
+    expected = np.zeros((5, 7, 7), np.int64)
+    for matrix, entries in zip(expected, stored["confusion"]["entries"], strict=True):
+        for truth, prediction, pixels in entries:
+            matrix[truth, prediction] = pixels
+    found = packed.image_counts()
+    assert found.names == tuple(stored["confusion"]["images"])
+    assert (found.matrices == expected).all()
+    assert found.intersection.tolist() == stored["soft"]["intersection"]
+    assert found.predicted.tolist() == stored["soft"]["predicted"]
+    assert (packed.total() == expected.sum(0)).all()
     assert packed.train_pixels == tuple(stored["train_pixels"])
-    assert packed.cells.nbytes + packed.pixels.nbytes < expected.matrices.nbytes
+    assert packed.cells.nbytes + packed.pixels.nbytes < expected.nbytes
 
 
 def test_what_was_not_stored_is_not_there(made_up_counts):
@@ -30,7 +34,7 @@ def test_what_was_not_stored_is_not_there(made_up_counts):
     assert packed.train_pixels is None
     assert packed.matrices().sum() == packed.total().sum() > 0
     with pytest.raises(ValueError, match="no soft sums"):
-        packed.evidence()
+        packed.image_counts()
 
 
 def test_images_without_a_counted_pixel_keep_their_place():

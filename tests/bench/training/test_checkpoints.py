@@ -33,7 +33,7 @@ FORMS = {
 @pytest.mark.parametrize("kind", FORMS)
 def test_weights_come_back_whatever_the_file_is_called(kind, tmp_path):
     FORMS[kind](tmp_path / "weights")
-    assert same(checkpoints.read(tmp_path / "weights"), WEIGHTS)
+    assert same(checkpoints.load(tmp_path / "weights").weights, WEIGHTS)
 
 
 # fmt: off
@@ -67,7 +67,7 @@ def test_a_pth_file_is_what_the_family_reads(tmp_path):
 
 
 def test_another_format_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"weights.onnx: its name has to end in .safetensors"):
+    with pytest.raises(UserError, match=r"weights.onnx: its name must end in .safetensors"):
         checkpoints.encode(checkpoints.Checkpoint(WEIGHTS), tmp_path / "weights.onnx")
 
 
@@ -139,7 +139,7 @@ def test_anything_else_is_one_line_and_executes_nothing(kind, tmp_path):
     file = tmp_path / "weights.pt"
     HOSTILE[kind](file)
     with pytest.raises(UserError) as error:
-        checkpoints.read(file)
+        checkpoints.load(file)
     assert str(error.value).startswith(f"{file}: ")
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < len(str(file)) + 300
@@ -163,7 +163,7 @@ def test_damaged_bytes_raise_nothing_else(kind, tmp_path):
         file.write_bytes(content)
         said = ""
         try:
-            checkpoints.read(file)
+            checkpoints.load(file)
         except UserError as error:
             said = str(error)
         assert "\n" not in said

@@ -16,8 +16,8 @@ def settings(name, **changes):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_model_maps_images_to_logits_of_their_size(name, channels):
     chosen = settings(name)
-    margin = models.margin(chosen)
-    side = margin + 4 if margin else 2 * models.size_multiple(chosen)
+    margin = models.architecture(chosen).margin
+    side = margin + 4 if margin else 2 * models.architecture(chosen).size_multiple
     network = models.build(chosen, channels, 5).eval()
     out = side - margin
     assert network(torch.zeros(2, channels, side, side)).shape == (2, 5, out, out)
@@ -41,8 +41,10 @@ def test_options_that_are_read_are_those_that_change_the_network(name):
     for option, value in others.items():
         changed = settings(name).model_copy(update={option: value})
         number = sum(p.numel() for p in models.build(changed, 3, 4).parameters())
-        assert (number != plain) == (option in MODELS[name].reads), option
-        assert (option in changed.effective()) == (option in MODELS[name].reads)
+        assert (number != plain) == (option in models.architecture(settings(name)).reads), option
+        assert (option in changed.effective()) == (
+            option in models.architecture(settings(name)).reads
+        )
 
 
 def test_settings_reach_the_papers_network():
@@ -61,20 +63,21 @@ def test_settings_reach_the_papers_network():
 @pytest.mark.parametrize("name", MODELS)
 def test_sizes_that_are_named_as_nearest_are_taken(name):
     chosen = settings(name)
-    for size in dict.fromkeys(models.nearest_sizes(chosen, 8)):
+    for size in dict.fromkeys(models.architecture(chosen).nearest_sizes(8)):
         network = models.build(chosen, 1, 2).eval()
-        out = size - models.margin(chosen)
+        out = size - models.architecture(chosen).margin
         assert out > 0
         assert network(torch.zeros(1, 1, size, size)).shape == (1, 2, out, out)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_was_moved_over_pixels_has_the_parameters_of_what_computes_them_together(name):
-    network, window = models.build(settings(name), 1, 2), models.window(settings(name), 1, 2)
-    assert (window is not None) == (name == "sliding_window")
-    if window is not None:
+def test_a_window_classifier_has_the_parameters_of_the_network_that_computes_all_pixels(name):
+    architecture = models.architecture(settings(name))
+    assert (architecture.window is not None) == (name == "sliding_window")
+    if architecture.window is not None:
+        network, window = architecture.build(1, 2), architecture.window(1, 2)
         assert window(torch.zeros(3, 1, window.window, window.window)).shape == (3, 2)
-        assert window.window - 1 == models.margin(settings(name))
+        assert window.window - 1 == architecture.margin
         shapes = {key: value.shape for key, value in window.state_dict().items()}
         assert shapes == {key: value.shape for key, value in network.state_dict().items()}
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
-from bench.analysis.stats.blocks import contrast, fit, seed_means, superiority, welch
+from bench.analysis.stats.blocks import contrast, fit, seed_means, superiority
 
 
 def regression(table, weights):
@@ -33,16 +33,6 @@ def test_two_conditions_are_the_paired_t_test(seeds):
     assert found.df == expected.df
     interval = expected.confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-
-
-def test_without_blocks_it_is_the_test_with_one_variance():
-    rng = np.random.default_rng(0)
-    below, above = rng.normal(size=(2, 6))
-    found = contrast(fit([below, above], blocked=False), [-1, 1])
-    expected = stats.ttest_ind(above, below)
-    assert (found.t, found.p, found.df) == pytest.approx(
-        (expected.statistic, expected.pvalue, expected.df)
-    )
 
 
 @pytest.mark.parametrize("missing", [0, 1, 4])
@@ -106,24 +96,6 @@ def test_the_correlation_is_that_of_the_paired_values():
     assert fit(many).correlation == pytest.approx(0, abs=0.01)
     assert fit(shared).correlation == pytest.approx(0.5, abs=0.05)
     assert math.isnan(fit([[1.0], [2.0]]).correlation)
-
-
-def test_welch_is_scipys():
-    rng = np.random.default_rng(5)
-    first, second = rng.normal(0, 1, 4), rng.normal(1, 5, 9)
-    found, expected = welch(first, second), stats.ttest_ind(first, second, equal_var=False)
-    assert (found.t, found.p, found.df) == pytest.approx(
-        (expected.statistic, expected.pvalue, expected.df)
-    )
-    interval = expected.confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-
-
-def test_welch_copes_with_little():
-    assert math.isnan(welch([1.0], [2.0, 3.0]).p)
-    assert welch([1.0], [2.0, 3.0]).difference == -1.5
-    assert welch([1.0, 1.0], [1.0, 1.0]).p == 1
-    assert welch([2.0, 2.0], [1.0, 1.0]).p == 0
 
 
 def test_superiority_counts_pairs():

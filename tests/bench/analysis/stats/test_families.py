@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
+from scipy.special import ndtr
 from statsmodels.stats.multitest import multipletests
 
 from bench.analysis.stats.families import dunnett, dunnett_critical, error_scale, holm
@@ -77,3 +78,35 @@ def test_the_scale_of_the_error_has_its_moments(df):
     assert weights.sum() == pytest.approx(1)
     assert weights @ scale**2 == pytest.approx(1)
     assert weights @ scale == pytest.approx(stats.chi.mean(df) / math.sqrt(df))
+
+
+def quadrature(t, comparisons, df):
+    """P of Dunnett's test by adaptive quadrature, with scipy's chi distribution."""
+
+    def inside(scale):
+        bound = math.sqrt(2) * t * scale
+
+        def given(control):
+            return stats.norm.pdf(control) * (ndtr(bound - control) - ndtr(-bound - control)) ** (
+                comparisons
+            )
+
+        return (
+            2 * integrate.quad(given, 0, 10, epsabs=1e-13, points=[min(bound, 9.9)], limit=400)[0]
+        )
+
+    def weighted(scale):
+        return inside(scale) * stats.chi.pdf(scale * math.sqrt(df), df) * math.sqrt(df)
+
+    end = 1 + 10 / math.sqrt(df)
+    return 1 - integrate.quad(weighted, 0, end, epsabs=1e-12, points=[1.0], limit=400)[0]
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "df", "error"),
+    [(1, 1, 1e-9), (2, 2, 1e-12), (4, 8, 1e-12), (10, 20, 1e-12), (30, 90, 1e-12)],
+)
+def test_the_error_of_the_integration_is_within_its_bound(comparisons, df, error):
+    for t in (0.5, dunnett_critical(comparisons, df)):
+        expected = quadrature(t, comparisons, df)
+        assert dunnett(t, comparisons, df) == pytest.approx(expected, abs=error)

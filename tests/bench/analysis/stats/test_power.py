@@ -34,7 +34,7 @@ def test_a_full_two_by_two_by_two_with_three_seeds():
 
 
 @pytest.mark.parametrize("method", ["holm", "dunnett"])
-def test_what_is_detectable_is_seen_in_four_of_five_cases(method):
+def test_what_is_detectable_is_detected_with_80_percent_power(method):
     critical = critical_value(method, 4, 8)
     assert power(detectable(critical, 8), critical, 8) == pytest.approx(0.8)
 

@@ -51,7 +51,7 @@ def test_a_gap_of_one_pixel_joins_cells(dataset):
     assert after["v_rand"] < 0.5
 
 
-def test_grey_alone_does_not_tell_membrane_from_cell(dataset):
+def test_grey_alone_does_not_separate_membranes_from_cells(dataset):
     # The best threshold, chosen on the very slices that it is scored on.
     pairs = read_all(dataset, "val")
     best = max(
@@ -88,8 +88,8 @@ def test_a_slice_does_not_depend_on_how_many_there_are(dataset, tmp_path):
 
 def test_another_process_draws_the_same_bytes(dataset):
     code = (
-        "from pathlib import Path; from bench import datasets; from bench.data.datasets import cells;"
-        "print(datasets.load(cells.Settings(), Path()).fingerprint)"
+        "from pathlib import Path; from bench.data import registry; from bench.data.datasets import cells;"
+        "print(registry.load(cells.Settings(), Path()).fingerprint)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -102,7 +102,7 @@ def test_another_process_draws_the_same_bytes(dataset):
 
 
 def test_the_bytes_are_those_of_every_other_machine(dataset):
-    # Noted down once. It changes with the painter, and then deliberately; never with the machine.
+    # Recorded once. It may change with the drawing code, deliberately, but never with the machine.
     assert dataset.fingerprint == "4aab8754846b326f4f60690a348da92b"
 
 

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from bench.data import registry
-from bench.data.datasets import folder
 from bench.data.datasets.folder import Settings
+from bench.data.files import pairs
 from bench.errors import UserError
 
 IDS = np.array([[0, 1, 2, 2], [255, 0, 1, 2], [1, 1, 1, 0]], dtype=np.uint8)
@@ -78,8 +78,8 @@ def test_a_path_is_relative_to_the_data_folder(tmp_path):
     assert dataset.splits["val"].names == ("val/a.png",)
 
 
-def test_what_does_not_fit_into_memory_is_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "_CACHE_BYTES", 0)
+def test_pairs_beyond_the_cache_are_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(pairs, "CACHE_BYTES", 0)
     split = load(write(tmp_path, "names: [x, y, z]")).splits["train"]
     first, again = split.read("train/a.png"), split.read("train/a.png")
     np.testing.assert_array_equal(first[1], again[1])
@@ -93,17 +93,17 @@ CLASSES = {
     "empty names": ("names: []", "names"),
     "names that are none": ("names: [a, no]", "names"),
     "a name twice": ("names: [a, a]", "names: a name is given twice"),
-    "a blank name": ("names: [a, ' ']", "names: ' ' is no name"),
-    "a name of two lines": ('names: ["a\\nb"]', r"names: 'a\nb' is no name"),
+    "a blank name": ("names: [a, ' ']", "names: ' ' is not a name"),
+    "a name of two lines": ('names: ["a\\nb"]', r"names: 'a\nb' is not a name"),
     "a key twice": ("names: [a]\nnames: [b]", "key 'names' is given twice"),
     "too few colours": ("names: [a, b]\ncolours: [[1, 2, 3]]", "colours: 1 for 2 names"),
     "no colours": ("names: [a, b]\nmasks: palette", "colours: needed"),
     "a colour that is none": ("names: [a]\ncolours: [[1, 2, 300]]", "colours"),
     "a colour twice": ("names: [a, b]\nmasks: palette\ncolours: [[1, 2, 3], [1, 2, 3]]", "given twice"),
     "a value that is a class and void": ("names: [a, b]\nignore: [1]", "given twice"),
-    "values for colours": ("names: [a]\nmasks: palette\ncolours: [[1, 2, 3]]\nignore: [0]", "ignore: colours are wanted"),
-    "colours for values": ("names: [a]\nignore: [[0, 0, 0]]", "ignore: values are wanted"),
-    "values of coloured classes": ("names: {1: a}\nmasks: palette\ncolours: [[1, 2, 3]]", "names: a list is wanted"),
+    "values for colours": ("names: [a]\nmasks: palette\ncolours: [[1, 2, 3]]\nignore: [0]", "ignore: must be colours"),
+    "colours for values": ("names: [a]\nignore: [[0, 0, 0]]", "ignore: must be values"),
+    "values of coloured classes": ("names: {1: a}\nmasks: palette\ncolours: [[1, 2, 3]]", "names: must be a list"),
     "another kind": ("names: [a]\nmasks: rle", "masks: "),
     "too large a value": ("names: {256: a}", "names"),
     "a tag": ("names: !!python/name:os.system", "not readable as YAML"),
@@ -151,7 +151,7 @@ def test_a_wrong_image_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["classes.yaml", "images", "masks"])
-def test_what_is_missing_is_named(missing, tmp_path):
+def test_a_missing_part_is_named(missing, tmp_path):
     write(tmp_path, "names: [x, y, z]")
     (tmp_path / missing).rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=missing):

@@ -76,7 +76,7 @@ GOOD = np.zeros((30, 4, 5), np.uint8)
         (GOOD, None, r"train-labels\.tif: no such file"),
     ],
 )
-def test_what_is_not_the_challenges_stack_is_refused(volume, labels, message, tmp_path):
+def test_any_other_stack_is_refused(volume, labels, message, tmp_path):
     write(tmp_path, "volume", volume)
     if labels is not None:
         write(tmp_path, "labels", labels)
@@ -84,12 +84,12 @@ def test_what_is_not_the_challenges_stack_is_refused(volume, labels, message, tm
         load(tmp_path)
 
 
-def test_the_real_stack_holds_what_is_said_of_it(real_data):
+def test_the_real_stack_has_the_documented_content(real_data):
     report = inspect.check(load(real_data))
-    assert report.problems == ()
-    assert report.splits["train"].sizes == {(512, 512): 24}
-    assert report.splits["val"].sizes == {(512, 512): 6}
-    membrane = sum(split.pixels[0] for split in report.splits.values())
+    assert [split.problems for split in report.values()] == [[], []]
+    assert report["train"].sizes == {(512, 512): 24}
+    assert report["val"].sizes == {(512, 512): 6}
+    membrane = sum(split.pixels[0] for split in report.values())
     assert membrane / (30 * 512**2) == pytest.approx(0.2196, abs=1e-4)
 
 
@@ -109,7 +109,7 @@ def test_a_seed_holds_out_a_block_each(made_up_data):
     assert Settings(fold=2).for_seed(4).fold == 2
 
 
-def test_its_note_tells_the_papers_numbers_apart(made_up_data):
+def test_its_note_separates_the_papers_numbers(made_up_data):
     note = registry.load(Settings(), made_up_data).note
     assert all(number in note for number in ("0.000353", "0.0382", "0.0611"))
     assert "cannot be compared" in note

@@ -54,7 +54,7 @@ def test_splits_are_those_of_textonboost():
     assert {int(name.split("_")[0]) for name in names} == set(range(1, 21))
 
 
-def test_a_last_run_trains_on_validation_images_too(root):
+def test_a_final_run_trains_on_validation_images_too(root):
     apart, together = load(root), load(root, training="train+val")
     names = (*apart.splits["train"].names, *apart.splits["val"].names)
     assert together.splits["train"].names == names
@@ -95,7 +95,7 @@ def delete(root, split, kinds=("Images", "GroundTruth"), count=None):
             msrc_v2._mask_file(root / FOLDER, name).unlink()
 
 
-def test_test_images_need_not_be_there(root):
+def test_test_images_are_optional(root):
     before = load(root)
     delete(root, "test")
     after = load(root)
@@ -110,10 +110,10 @@ def test_test_images_need_not_be_there(root):
         ("test", ("Images",), 1, r"of the test split 1 files are missing: Images/18_5_s\.bmp$"),
         ("val", ("GroundTruth",), 2, r"val split 2 files .*: GroundTruth/18_14_s_GT\.bmp, Gr"),
         ("train", ("GroundTruth",), None, r"train split 276 files are missing: .* and 273 more"),
-        ("train", ("Images", "GroundTruth"), None, "the images of train are not there"),
+        ("train", ("Images", "GroundTruth"), None, "the images of train are missing"),
     ],
 )
-def test_what_is_there_in_part_is_an_error(split, kinds, count, message, root):
+def test_an_incomplete_split_is_an_error(split, kinds, count, message, root):
     delete(root, split, kinds, count)
     with pytest.raises(UserError, match=message):
         load(root)
@@ -228,14 +228,15 @@ def test_a_damaged_download_is_not_kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("void", ["ignore", "class"])
-def test_the_real_files_hold_what_is_said_of_them(void, real_data):
+def test_the_real_files_have_the_documented_content(void, real_data):
     dataset = registry.load(Settings(void=void), real_data)
     report = inspect.check(dataset)
-    assert report.problems == ()
-    train, val = report.splits["train"], report.splits["val"]
+    train, val = report["train"], report["val"]
+    assert train.problems == val.problems == []
     assert (train.images, val.images) == (276, 59)
     assert train.sizes[213, 320] == 206
-    assert min(*train.images_with[-21:], *val.images_with[-21:]) > 0
+    classes = slice(len(dataset.classes) - 21, len(dataset.classes))
+    assert min(*train.images_with[classes], *val.images_with[classes]) > 0
     void_share = train.void_share if void == "ignore" else train.shares[0]
     assert 0.2 < void_share < 0.24
 

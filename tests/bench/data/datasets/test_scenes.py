@@ -59,7 +59,7 @@ def test_light_differs_from_image_to_image(dataset):
     assert max(means) > 1.5 * min(means)
 
 
-def test_colour_alone_does_not_give_the_class_away(dataset):
+def test_colour_alone_does_not_predict_the_class(dataset):
     # The best guess from the colour, of 16 bins a channel, learnt on training pixels.
     table = np.zeros((16, 16, 16, 9), dtype=np.int64)
     for image, mask in read_all(dataset, "train"):
@@ -96,8 +96,8 @@ def test_the_other_splits_do_not_depend_on_how_many_train(dataset, tmp_path):
 
 def test_another_process_draws_the_same_bytes(dataset):
     code = (
-        "from pathlib import Path; from bench import datasets; from bench.data.datasets import scenes;"
-        "print(datasets.load(scenes.Settings(), Path()).fingerprint)"
+        "from pathlib import Path; from bench.data import registry; from bench.data.datasets import scenes;"
+        "print(registry.load(scenes.Settings(), Path()).fingerprint)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -110,7 +110,7 @@ def test_another_process_draws_the_same_bytes(dataset):
 
 
 def test_the_bytes_are_those_of_every_other_machine(tmp_path):
-    # Noted down once. It changes with the painter, and then deliberately; never with the machine.
+    # Recorded once. It may change with the drawing code, deliberately, but never with the machine.
     tiny = registry.load(Settings(train=2, val=1, test=1, size=64), tmp_path)
     assert tiny.splits["train"].fingerprint == "fcf291c96394a5f787e513027ff3a6dd"
 
@@ -130,5 +130,5 @@ def test_settings_out_of_range_are_refused(values):
         Settings(**values)
 
 
-def test_every_class_has_a_colour_and_a_painter():
+def test_every_class_has_a_colour_and_a_share():
     assert set(scenes._COLOURS) == set(scenes.LABELS) == set(scenes._SHARES) | {"sky", "grass"}

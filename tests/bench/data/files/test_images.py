@@ -57,7 +57,7 @@ def test_black_and_white_gives_0_and_1(tmp_path):
     np.testing.assert_array_equal(images.read_ids(tmp_path / "mask.png"), GREY > 100)
 
 
-def test_what_is_opaque_may_have_an_alpha_channel(tmp_path):
+def test_an_opaque_image_may_have_an_alpha_channel(tmp_path):
     Image.fromarray(np.dstack([RGB, np.full((13, 17), 255, np.uint8)])).save(tmp_path / "a.png")
     np.testing.assert_array_equal(images.read_colour(tmp_path / "a.png"), RGB)
 
@@ -67,7 +67,7 @@ def test_a_stack_has_all_pages(tmp_path):
     first, *rest = [Image.fromarray(page) for page in pages]
     first.save(tmp_path / "stack.tif", save_all=True, append_images=rest)
     np.testing.assert_array_equal(images.read_stack(tmp_path / "stack.tif"), pages)
-    with pytest.raises(UserError, match="holds 4 pictures"):
+    with pytest.raises(UserError, match="contains 4 images"):
         images.read_grey(tmp_path / "stack.tif")
 
 
@@ -138,7 +138,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_what_is_no_plain_picture_is_refused_by_name(kind, tmp_path):
+def test_an_unusual_image_is_refused_by_name(kind, tmp_path):
     name, make, message, readers = HOSTILE[kind]
     file = tmp_path / name
     make(file)

@@ -84,7 +84,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_what_is_unclear_is_refused(kind, tmp_path):
+def test_an_ambiguous_folder_is_refused(kind, tmp_path):
     make, message = WRONG[kind]
     make(tmp_path)
     with pytest.raises(UserError, match=message) as error:

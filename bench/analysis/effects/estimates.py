@@ -1,0 +1,144 @@
+"""How far every level is from the baseline's, and every arm of ``include`` from its arm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.analysis.effects.runs import Runs
+from bench.analysis.stats import blocks
+from bench.analysis.stats.blocks import Contrast, Fit
+from bench.store.frame import Results
+
+_UNKNOWN = Contrast()
+
+Pair = tuple[str, str]  # labels of two arms: the baseline's, the other's
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How far one level or arm is from the baseline, on a scale; NaN where unknown."""
+
+    factor: str | None  # None where a whole arm of ``include`` is compared
+    level: str  # or the label of the arm
+    baseline: str  # the baseline's level, or the label of its arm
+    unmatched: int  # finished trials without a partner of the same seed and other settings
+    cells: int = 0  # settings of the other factors under which both were measured
+    seeds: int = 0  # those that finished in both, under the same settings
+    contrast: Contrast = _UNKNOWN  # level - baseline; interval and p of this comparison alone
+    differences: tuple[float, ...] = ()  # by seed that has them all, mean over ``cells``
+    correlation: float = math.nan  # between runs of one seed under different settings
+    probability: float = math.nan  # P(level > baseline) of two runs under the same settings
+    model: Fit | None = None  # what the contrast was estimated with
+
+    @property
+    def name(self) -> str:
+        """What is compared with the baseline, in words."""
+        return self.level if self.factor is None else f"{self.factor} = {self.level}"
+
+    @property
+    def testable(self) -> bool:
+        """Whether there were enough runs for a test."""
+        return not math.isnan(self.contrast.p)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is compared: two levels, all arms that have one of them, and those to be paired."""
+
+    names: tuple[str | None, str, str]  # factor, level, baseline's level
+    arms: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+
+
+def many_to_one(results: Results) -> bool:
+    """Tell whether every comparison is one of a single arm with the baseline's arm."""
+    return results.plan.design == "one_at_a_time" or len(results.factors) < 2
+
+
+def estimates(results: Results, runs: Runs) -> list[Estimate]:
+    """Estimate all that can be compared: levels in the order of the plan, then further arms.
+
+    Where every comparison is one with the baseline's arm, all arms share one error. In a
+    factorial design each comparison has the error of the trials that it compares.
+    """
+    questions = list(_questions(results))
+    if not many_to_one(results):
+        return [_estimate(asked, sharing_a_seed(asked.pairs, runs), runs) for asked in questions]
+    if results.baseline_arm is None:
+        return []
+    questions = [asked for asked in questions if asked.pairs]
+    arms = dict.fromkeys(label for asked in questions for label in asked.arms)
+    fitted = [label for label in arms if runs.measured(label)]
+    return [
+        _estimate(asked, asked.pairs if set(asked.arms) <= set(fitted) else (), runs, fitted)
+        for asked in questions
+    ]
+
+
+def pairs_of(results: Results, factor: str, level: str) -> Iterator[Pair]:
+    """Yield pairs of arms, (baseline's, level's), that differ in nothing but one factor."""
+
+    def others(label: str) -> tuple[str, ...]:
+        return tuple(value for name, value in results.arms[label].items() if name != factor)
+
+    by_level = results.by_level(factor)
+    partners = {others(label): label for label in by_level[level]}
+    for label in by_level[results.baseline[factor]]:
+        if others(label) in partners:
+            yield label, partners[others(label)]
+
+
+def sharing_a_seed(pairs: Iterable[Pair], runs: Runs) -> list[Pair]:
+    """Return those pairs of which some seed finished in both arms."""
+    return [pair for pair in pairs if not np.isnan(runs.table(pair)).any(0).all()]
+
+
+def _questions(results: Results) -> Iterator[_Question]:
+    baseline, base_arm = results.baseline, results.baseline_arm
+    for factor in (factor for factor in results.factors if factor in baseline):
+        base, by_level = baseline[factor], results.by_level(factor)
+        for level in (level for level in by_level if level != base):
+            arms = by_level[base] + by_level[level]
+            yield _Question((factor, level, base), arms, tuple(pairs_of(results, factor, level)))
+    if base_arm is not None:
+        grid = set(results.grid)
+        for label in (label for label in results.arms if label not in grid):
+            pair = base_arm, label
+            yield _Question((None, label, base_arm), pair, (pair,))
+
+
+def _estimate(
+    asked: _Question, pairs: Sequence[Pair], runs: Runs, fitted: Sequence[str] = ()
+) -> Estimate:
+    """Estimate the mean difference within pairs of arms, with the error of those ``fitted``."""
+    finished = int((~np.isnan(runs.table(asked.arms))).sum())
+    if not pairs:
+        return Estimate(*asked.names, finished)
+    bases, others = zip(*pairs, strict=True)
+    fitted = fitted or bases + others
+    below, above = runs.table(bases), runs.table(others)
+    shared = ~np.isnan(below) & ~np.isnan(above)
+    seeds = int(shared.any(0).sum())
+    weights = np.zeros(len(fitted))
+    for base, other in pairs:
+        weights[fitted.index(base)], weights[fitted.index(other)] = -1.0, 1.0
+    model = blocks.fit(runs.table(fitted))
+    contrast = blocks.contrast(model, weights / len(pairs))
+    if contrast is None or not contrast.df or seeds < 2:
+        contrast = Contrast(float((above - below)[shared].mean()) if seeds else math.nan)
+    superior = [blocks.superiority(a, b) for a, b in zip(above, below, strict=True)]
+    return Estimate(
+        *asked.names,
+        unmatched=finished - 2 * int(shared.sum()),
+        cells=len(pairs),
+        seeds=seeds,
+        contrast=contrast,
+        differences=tuple((above - below)[:, shared.all(0)].mean(0).tolist()),
+        correlation=model.correlation,
+        probability=float(np.mean(superior)),
+        model=model,
+    )

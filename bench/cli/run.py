@@ -1,0 +1,133 @@
+"""``python -m bench run``: measure what is not stored yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from bench.cli.terminal import Data, Results, Set, complain, out, say, warn
+from bench.errors import UserError
+from bench.measurements import MEASUREMENTS
+from bench.store.files import Unwritable
+from bench.store.records import pending
+
+if TYPE_CHECKING:
+    from bench.execution.run_experiment import Prepared
+
+File = Annotated[Path, typer.Argument(help="A YAML file.", metavar="EXPERIMENT.yaml")]
+Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes [CUDA: up to 8]")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes; with ray, trials that share a GPU.")
+]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds that a trial may take.")]
+Stale = Annotated[
+    bool, typer.Option("--accept-stale", help="Take results of other code or data as they are.")
+]
+ExecutorName = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
+Address = Annotated[str | None, typer.Option(help="Of the cluster, for ray.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the trials, measure none.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+def run(
+    experiment: File,
+    settings: Set = None,
+    results: Results = Path("results"),
+    data: Data = Path("data"),
+    device: Device = "auto",
+    workers: Workers = None,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    accept_stale: Stale = False,
+    executor: ExecutorName = "local",
+    address: Address = None,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure every trial of an experiment that is not stored yet."""
+    from bench.execution import run_experiment
+
+    prepared = run_experiment.prepare(
+        experiment,
+        overrides=settings or (),
+        results=results,
+        data=data,
+        device=device,
+        workers=workers,
+        jobs=jobs,
+        timeout=timeout,
+        executor=executor,
+        address=address,
+    )
+    if dry_run:
+        _show_plan(prepared)
+        return 0
+    return _run(prepared, accept_stale=accept_stale, quiet=quiet)
+
+
+def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
+    """Run an experiment, say what came of it, and return the exit status."""
+    from bench.execution import progress, run_experiment, signals
+    from bench.training.checkpointing import Interrupted
+
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])  # with all its options
+    prepared = dataclasses.replace(prepared, command=command)
+    shown = progress.choose(out, quiet=quiet)
+    resume = f"what is finished is stored. To go on: {command}"
+    try:
+        with signals.on_signals(warn) as stop:
+            outcome = run_experiment.run_experiment(
+                prepared, shown, accept_stale=accept_stale, warn=warn, stop=stop
+            )
+    except (KeyboardInterrupt, Interrupted):
+        complain(f"interrupted; {resume}")
+        return 130
+    except Unwritable as error:
+        raise UserError(f"{error}; {resume}") from error
+    name, failed = prepared.experiment.name, outcome.failed
+    if not quiet:
+        counts = f"{outcome.stored} were stored already, {outcome.measured} measured now"
+        say(f"{name}: {len(prepared.trials)} trials: {counts}, {len(failed)} failed")
+        say(f"results in {prepared.store.folder}; for the report: python -m bench report {name}")
+    for record in failed:
+        complain(f"{progress.trial_name(record)}: {record.status}: {record.reason}")
+    return 1 if failed else 0
+
+
+def _show_plan(prepared: Prepared) -> None:
+    """List the trials of each arm, and say how long those that are not stored may take."""
+    trials, keys = prepared.trials, [trial.key for trial in prepared.trials]
+    unfinished = set(pending(prepared.store.held(keys), keys))
+    seeds: dict[str, list[str]] = {}
+    for trial in trials:
+        mark = "" if trial.key in unfinished else "✓"
+        seeds.setdefault(trial.arm.label, []).append(f"{trial.seed}{mark}")
+    replicate = MEASUREMENTS[prepared.experiment.measure].replicate
+    table = Table("arm", f"{replicate}s (✓ stored)", box=None)
+    for label, marks in seeds.items():
+        table.add_row(label, " ".join(marks))
+    out.print(table)
+    say(f"{len(trials)} trials, {len(trials) - len(unfinished)} of them stored")
+    if unfinished:
+        say(_estimate(prepared, unfinished))
+
+
+def _estimate(prepared: Prepared, unfinished: set[str]) -> str:
+    from bench.execution import progress
+    from bench.experiment import estimate
+
+    measure, store, device = prepared.experiment.measure, prepared.store, prepared.device
+    trials = [trial for trial in prepared.trials if trial.key in unfinished]
+    try:
+        seconds = estimate.seconds(measure, trials, store, root=prepared.root, device=device)
+    except (RuntimeError, MemoryError) as error:  # such a network does not fit, say
+        return f"the time cannot be estimated ({' '.join(str(error).split())[:200]})"
+    about = f"about {progress.duration(seconds)} for the other {len(trials)} on {device}"
+    return f"{about} (good to a factor of two)"

@@ -1,0 +1,214 @@
+"""Run an experiment: what ``python -m bench run`` and ``bench.run`` do."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench.execution import executors
+from bench.execution.executors import Executor
+from bench.execution.job import Job, Stop
+from bench.execution.progress import Progress
+from bench.experiment import config, environment, plan, reconcile
+from bench.experiment.config import Experiment
+from bench.experiment.reconcile import Review, Stale
+from bench.experiment.trial import Trial
+from bench.measurements import MEASUREMENTS
+from bench.store.folder import Store
+from bench.store.records import Record, is_result, pending
+from bench.training.checkpointing import Interrupted
+
+ATTEMPTS = 3  # at a trial whose measurement something disturbed, in one run
+MOST_WORKERS = 8  # loader processes, unless a user asks for more
+_POLL = 1.0  # seconds until it is looked again whether other runners are done
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment that can be run: its trials are planned, and nothing is written yet."""
+
+    command: str  # that runs it, for the report
+    experiment: Experiment
+    trials: list[Trial]
+    store: Store
+    root: Path
+    device: torch.device
+    workers: int
+    executor: Executor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: how many trials were stored before, how many it measured.
+
+    ``failed`` holds every trial of the plan that ended badly, be it now or in an earlier run.
+    """
+
+    stored: int
+    measured: int
+    failed: tuple[Record, ...]
+
+
+def prepare(
+    experiment: Experiment | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    results: str | Path = "results",
+    data: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    jobs: int | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
+) -> Prepared:
+    """Read an experiment, plan its trials, and choose where they are measured.
+
+    The arguments are those of ``bench.run``, and three more: loader ``workers`` (None for as many
+    as there are cores, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
+    and the ``address`` of a Ray cluster. UserError if any is wrong.
+    """
+    if isinstance(experiment, Experiment):
+        command = f"bench.run({experiment.name})"
+    else:
+        settings = [word for override in overrides for word in ("--set", override)]
+        command = shlex.join(["python", "-m", "bench", "run", str(experiment), *settings])
+        experiment = config.load(Path(experiment), overrides)
+    found = environment.find_device(device)
+    measurement = MEASUREMENTS[experiment.measure]
+    perform = executors.choose(
+        executor, measurement, found, jobs=jobs, timeout=timeout, address=address
+    )
+    if workers is None:
+        workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1) if found.type == "cuda" else 0
+    root = Path(data or os.environ.get("BENCH_DATA") or "data")
+    # Ray's scheduler gives no trial to two nodes, and needs no locks.
+    store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
+    trials = plan.plan(experiment, root)
+    return Prepared(command, experiment, trials, store, root, found, workers, perform)
+
+
+def run_experiment(
+    prepared: Prepared,
+    progress: Progress,
+    *,
+    accept_stale: bool = False,
+    warn: Callable[[str], None] = lambda line: None,
+    stop: Stop = lambda: False,
+) -> Outcome:
+    """Measure every trial of an experiment that is not stored yet.
+
+    ``accept_stale`` takes finished records of other code, data or versions as they are; ``warn`` is
+    given a line for all that is put aside; asked to ``stop``, the run ends at the end of an epoch.
+
+    Raises:
+        UserError: if results cannot be written, or those that are there cannot be moved.
+        Interrupted: if it was asked to stop; finished trials are stored.
+    """
+    experiment, trials, store = prepared.experiment, prepared.trials, prepared.store
+    store.check_writable()
+    found = reconcile.review(store, trials, accept_stale=accept_stale)
+    for line in _review_lines(found):
+        warn(line)
+    store.write_plan(plan.describe(experiment, trials, prepared.command, found.accepted))
+    keys = [trial.key for trial in trials]
+    records = store.held(keys)
+    jobs = _jobs(prepared, records, pending(records, (k for k in keys if k not in found.accepted)))
+    stored = len(trials) - len(jobs)
+    with progress.sweep(len(trials), stored=stored):
+        records |= _measure(jobs, prepared.executor, progress, stop)
+    records |= {key: stale.record for key, stale in found.accepted.items()}
+    failed = tuple(records[key] for key in keys if not is_result(records[key]))
+    return Outcome(stored, len(jobs), failed)
+
+
+def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[str]) -> list[Job]:
+    """Return what is to be measured, in the order of measuring."""
+    keys, experiment = set(wanted), prepared.experiment
+    return [
+        Job(
+            trial,
+            experiment.name,
+            MEASUREMENTS[experiment.measure],
+            prepared.store,
+            prepared.root,
+            device=str(prepared.device),
+            workers=prepared.workers,
+            attempts=records[trial.key].attempts if trial.key in records else 0,
+        )
+        for trial in plan.measuring_order(experiment, prepared.trials)
+        if trial.key in keys
+    ]
+
+
+def _measure(
+    jobs: Sequence[Job], executor: Executor, progress: Progress, stop: Stop
+) -> dict[str, Record]:
+    """Perform jobs until each has a record, whoever measured it; return the last ones, by key.
+
+    A trial whose measurement is not valid is tried up to ``ATTEMPTS`` times. Trials that other
+    runners of the folder have claimed are left to them.
+    """
+    made: dict[str, list[Record]] = {}  # by key
+    waiting = ready = list(jobs)
+    while waiting:
+        for record in executor(ready, progress, stop):
+            made.setdefault(record.key, []).append(record)
+            progress.finished(record, again=_again(made[record.key]))
+        waiting = list(_unfinished(waiting, made))
+        ready = _claimable(waiting, stop)
+    return {key: tries[-1] for key, tries in made.items()}
+
+
+def _again(tries: Sequence[Record]) -> bool:
+    return tries[-1].status == "invalid" and len(tries) < ATTEMPTS
+
+
+def _unfinished(jobs: Sequence[Job], made: dict[str, list[Record]]) -> Iterator[Job]:
+    """Yield the jobs that other runners have claimed, and those that are to be done again."""
+    for job in jobs:
+        tries = made.get(job.trial.key)
+        if tries is None:
+            yield job
+        elif _again(tries):
+            yield dataclasses.replace(job, attempts=tries[-1].attempts)
+
+
+def _claimable(jobs: Sequence[Job], stop: Stop) -> list[Job]:
+    """Wait until one of some jobs is not claimed by others; return all that are not."""
+    while True:
+        free = []
+        for job in jobs:
+            with job.store.claim(job.trial.key) as claim:
+                if claim is not None:
+                    free.append(job)
+        if free or not jobs:
+            return free
+        if stop():
+            raise Interrupted("stopped while others measure the last trials")
+        time.sleep(_POLL)
+
+
+def _review_lines(found: Review) -> Iterator[str]:
+    """Say what was put aside."""
+    for line in found.damaged:
+        yield f"{line}; moved to damaged/, and measured again"
+    kept = f"kept in {found.archive}; --accept-stale takes finished ones as they are"
+    for records in _by_difference(found.archived):
+        yield f"{records}: measured again ({kept})"
+    for records in _by_difference(found.accepted.values()):
+        yield f"{records}: taken as they are (--accept-stale)"
+
+
+def _by_difference(stale: Iterable[Stale]) -> list[str]:
+    """Return how many trials were stored, and for what other than is planned."""
+    counts = Counter(", ".join(one.differs) or "experiments" for one in stale)
+    return [f"{n} trial{'s' * (n > 1)} stored for other {what}" for what, n in counts.items()]

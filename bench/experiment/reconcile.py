@@ -1,0 +1,155 @@
+"""Bring a results folder in line with a plan, before a run measures what is missing.
+
+Only temporary files are deleted. Damaged files move to ``damaged/``, records of other code, data,
+settings or versions to ``archive/<time>/``, each under the name that it had. A record whose key is
+planned again comes back from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.experiment.trial import Trial, TrialSettings
+from bench.store import claims, damage, files
+from bench.store.damage import free, move
+from bench.store.folder import Store
+from bench.store.records import Record, is_final
+
+_LOCK = "reconcile"  # the claim of the one run that may reconcile a folder
+_WAIT = 0.2  # seconds until it is tried again
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A record of a planned trial that another version measured."""
+
+    planned: str  # the key that the trial has in the plan
+    record: Record
+    differs: tuple[str, ...]  # what is not the same: settings, code, data, versions
+
+
+@dataclass(frozen=True)
+class Review:
+    """What was found in a results folder, and done about it."""
+
+    damaged: tuple[str, ...] = ()  # a line for each file that was moved to `damaged`
+    archived: tuple[Stale, ...] = ()  # records of other versions that were moved to `archive`
+    archive: Path | None = None  # where to
+    accepted: Mapping[str, Stale] = field(default_factory=dict)  # key in the plan → taken for it
+
+
+def review(store: Store, trials: Sequence[Trial], *, accept_stale: bool = False) -> Review:
+    """Make a results folder ready for a run; of several runs, one at a time.
+
+    With ``accept_stale``, finished records of other code, data or versions are taken as they are.
+    UserError if something cannot be moved or removed.
+    """
+    keys = {trial.key for trial in trials}
+    with _alone(store):
+        try:
+            _remove_leftovers(store)
+            _restore(store, keys - store.keys())
+            found = stale(store, trials)
+            accepted = _newest(store, found) if accept_stale else {}
+            used = keys | {one.record.key for one in accepted.values()}
+            damaged = damage.set_aside(store, used)
+            others = [one for one in found if accepted.get(one.planned) != one]
+            archive = _archive(store, others)
+        except OSError as error:
+            why = f"cannot be moved or removed ({error.strerror})"
+            raise files.Unwritable(f"{error.filename}: {why}") from error
+        intact = {key: one for key, one in accepted.items() if store.has(one.record.key)}
+        return Review(tuple(damaged), tuple(others), archive, intact)
+
+
+def stale(store: Store, trials: Sequence[Trial]) -> list[Stale]:
+    """List the records that are of a planned trial's arm and seed, but not of its key."""
+    records = store.held(store.keys() - {trial.key for trial in trials})
+    if not records:
+        return []
+    planned = {(json.dumps(t.arm.levels, sort_keys=True), t.seed): t for t in trials}
+    found = []
+    for record in records.values():
+        trial = planned.get((json.dumps(record.arm, sort_keys=True), record.seed))
+        if trial is not None:
+            found.append(Stale(trial.key, record, _differences(trial, record)))
+    return found
+
+
+def _differences(trial: Trial, record: Record) -> tuple[str, ...]:
+    """Name what differs; a setting that is newer than the record may be at its default."""
+    settings = trial.arm.settings
+    defaults = {name: getattr(settings, name).defaults() for name in TrialSettings.model_fields}
+    other = _contradict(trial.arm.effective, record.settings, defaults)
+    ours, theirs = trial.provenance, record.provenance
+    changed = [name for name in ours if theirs.get(name) != ours[name]]
+    return (*(["settings"] if other else []), *changed)
+
+
+def _contradict(ours: Any, theirs: Any, defaults: Any) -> bool:
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        return json.dumps(ours) != json.dumps(theirs)
+    known = defaults if isinstance(defaults, Mapping) else {}
+    return any(
+        _contradict(value, theirs.get(name, known.get(name, value)), known.get(name))
+        for name, value in ours.items()
+    )
+
+
+def _newest(store: Store, found: Iterable[Stale]) -> dict[str, Stale]:
+    """Choose for each trial without a record the newest one that has the same settings."""
+    usable = [
+        one
+        for one in found
+        if "settings" not in one.differs and is_final(one.record) and not store.has(one.planned)
+    ]
+    return {one.planned: one for one in sorted(usable, key=lambda one: one.record.started)}
+
+
+@contextlib.contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """Wait until no other run reconciles the folder, and keep others from it meanwhile."""
+    while True:
+        with store.claim(_LOCK) as claim:
+            if claim is not None:
+                yield
+                return
+        time.sleep(_WAIT)
+
+
+def _remove_leftovers(store: Store) -> None:
+    """Remove temporary files and claims of dead processes, and states of finished trials."""
+    files.remove_leftovers(store.folder)
+    for path in (store.folder / "claims").glob("*"):
+        if path.name != _LOCK:
+            claims.remove_if_free(path)
+    for path in (store.folder / "partial").glob("*"):
+        if store.has(path.name):
+            store.drop_partial(path.name)
+
+
+def _restore(store: Store, keys: set[str]) -> None:
+    """Bring back what was archived and fits the plan again; of several, the newest."""
+    for archive in sorted((store.folder / "archive").glob("*"), reverse=True):
+        for path in sorted((archive / "trials").glob("*.json")):
+            if path.stem in keys and not store.has(path.stem):
+                move(archive / "details" / path.name, store.details_file(path.stem))
+                move(path, store.record_file(path.stem))
+
+
+def _archive(store: Store, others: Sequence[Stale]) -> Path | None:
+    """Move records and their details away; pictures stay, other records may name them too."""
+    if not others:
+        return None
+    archive = free(store.folder / "archive" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    for one in others:
+        for path in (store.record_file(one.record.key), store.details_file(one.record.key)):
+            move(path, archive / path.relative_to(store.folder))
+    return archive

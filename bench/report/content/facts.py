@@ -1,0 +1,86 @@
+"""What the sentences of a report state, as numbers and names."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+
+import pandas as pd
+
+from bench.analysis.analysis import Analysis
+from bench.report.tables.summaries import is_balanced
+from bench.store.frame import DONE, study_history
+
+
+def varied(results: Analysis) -> list[str]:
+    """Return each factor of several levels with these: ``train.loss (ce, dice)``."""
+    factors = results.factors.items()
+    return [f"{name} ({', '.join(levels)})" for name, levels in factors if len(levels) > 1]
+
+
+def combinations(results: Analysis) -> int:
+    """Return how many arms a full factorial of the factors has."""
+    return math.prod(map(len, results.factors.values()))
+
+
+def missing(results: Analysis) -> dict[str, int]:
+    """Return status → number of trials without a result."""
+    without = results.trials.loc[results.trials["status"] != DONE, "status"]
+    return {str(status): int(n) for status, n in without.value_counts(sort=False).items()}
+
+
+def accepted_stale(results: Analysis) -> dict[str, list[str]]:
+    """Return what differed → the trials that were measured by another version and accepted."""
+    found = defaultdict(list)
+    for trial in results.plan.trials:
+        if trial.stale:
+            which = f"{trial.label} ({results.measurement.replicate} {trial.seed})"
+            found[" and ".join(trial.stale)].append(which)
+    return dict(found)
+
+
+def unbalanced(results: Analysis) -> list[str]:
+    """Return the factors whose levels were not measured under the same other settings."""
+    return [name for name in results.factors if not is_balanced(results, name)]
+
+
+def classes_averaged(results: Analysis) -> tuple[int, int] | None:
+    """Return the least and the largest number of classes that a mean IoU is over."""
+    counts = results.done.get("classes_averaged")
+    if counts is None or counts.isna().all():
+        return None
+    return int(counts.min()), int(counts.max())
+
+
+def mixed(results: Analysis) -> dict[str, int]:
+    """Return how many versions of the code, and devices, trials were measured with."""
+    records = results.records.values()
+    return {
+        "versions of the code": len({one.provenance.get("code") for one in records}),
+        "devices": len({one.environment.get("device_name") for one in records}),
+    }
+
+
+def scored(results: Analysis, column: str) -> list[str]:
+    """Return the values of a column of the finished trials; none where they have no such column."""
+    return sorted({str(value) for value in results.done.get(column, ())})
+
+
+def chosen_on_val(results: Analysis) -> bool:
+    """Tell whether weights are those that scored best on the split that the scores are of."""
+    records = (one for one in results.records.values() if one.status == DONE)
+    kept = {one.settings.get("evaluate", {}).get("keep") for one in records}
+    return "best" in kept and "val" in scored(results, "split")
+
+
+def notes(results: Analysis) -> list[str]:
+    """Return what data sets say about scores on them."""
+    accuracies = (one.accuracy for one in results.records.values() if one.status == DONE)
+    return list(dict.fromkeys(one.note for one in accuracies if one is not None and one.note))
+
+
+def study_scores(results: Analysis) -> dict[str, pd.DataFrame]:
+    """Return arm → the last epoch of its runs that have the original study's score."""
+    groups = dict(iter(study_history(results).groupby("arm", sort=False)))
+    found = {arm: groups[arm] for arm in results.arms if arm in groups}
+    return {arm: rows[rows["epoch"] == rows["epoch"].max()] for arm, rows in found.items()}

@@ -1,0 +1,60 @@
+"""The sentences of a report, from one template for each topic, as plain text for every format."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from bench import metrics
+from bench.analysis.analysis import Analysis
+from bench.analysis.stats.power import MOST_SEEDS
+from bench.report.content import facts, numbers, words
+
+MOST_NAMED = 5  # files or trials that a warning names
+
+
+def say(results: Analysis, topic: str, **more: Any) -> list[str]:
+    """Return what there is to say about a topic; nothing where it does not arise.
+
+    A topic is a file ``templates/prose/TOPIC.j2``, in which empty lines part the sentences.
+    """
+    template = _environment().get_template(f"{topic}.j2")
+    text = template.render(
+        results=results,
+        plan=results.plan,
+        found=results.effects,
+        metric=metrics.label(results.metric),
+        replicate=results.measurement.replicate,
+        trains=results.measurement.trains,
+        ratios=results.scale.logarithmic,
+        noun=words.noun(results.scale),
+        **more,
+    )
+    parts = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
+    return [part for part in parts if part]
+
+
+def _printable(value: object) -> str:
+    """Return a value without line breaks, which would part sentences."""
+    return "".join(c if c.isprintable() else " " for c in str(value))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bench.report", "templates/prose"),
+        autoescape=False,  # every format escapes what it gets
+        finalize=_printable,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    own = (numbers.counted, numbers.duration, numbers.equals, numbers.listed, numbers.score)
+    environment.filters |= {function.__name__: function for function in own}
+    environment.filters["by"] = lambda value, macro: macro(value)
+    environment.globals |= {"facts": facts, "words": words}
+    environment.globals |= {"most_named": MOST_NAMED, "most_seeds": MOST_SEEDS}
+    return environment

@@ -1,0 +1,234 @@
+"""Skip what is stored, measure the rest, and keep going; also after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from rich.console import Console
+
+from bench.errors import UserError
+from bench.execution import run_experiment as running
+from bench.execution.executors import in_process
+from bench.execution.progress import Progress
+from bench.execution.run_experiment import Prepared, run_experiment
+from bench.experiment import plan
+from bench.experiment.code_digest import ROOT
+from bench.experiment.config import Experiment
+from bench.experiment.context import Measured
+from bench.measurements import MEASUREMENTS
+from bench.store.folder import Store
+from bench.store.results import AccuracyResult
+from bench.training.loop import Diverged
+
+EXPERIMENT = {
+    "name": "small",
+    "data": {"name": "scenes", "train": 2, "val": 2, "test": 1, "size": 48},
+    "factors": {"train.loss": ["ce", "dice"]},
+    "seeds": [0, 1, 2],
+}
+
+
+def measured(score, problems=()):
+    """What a trial gives whose mean IoU is the score."""
+    result = AccuracyResult(
+        classes=("a",),
+        palette=((0, 0, 0),),
+        split="val",
+        chosen_epoch=1,
+        metrics={"mean_iou": score, "classes_averaged": 1},
+        counts={},
+    )
+    return Measured(result, {"history": []}, problems)
+
+
+class Bench:
+    """An experiment with a store and a stand-in for measuring that counts its calls."""
+
+    def __init__(self, folder, monkeypatch):
+        self.described = Experiment.model_validate(EXPERIMENT)
+        self.trials = plan.plan(self.described, folder)
+        self.store = Store(folder / "small")
+        self.folder = folder
+        self.calls = []
+        self.problems = {}
+        self.monkeypatch = monkeypatch
+        self.measure_with(self.measure)
+
+    def measure(self, settings, seed, context):
+        self.calls.append((settings.train.loss, seed))
+        problem = self.problems.get((settings.train.loss, seed))
+        if problem is not None:
+            raise problem
+        value = seed + (settings.train.loss == "dice")
+        return measured(value / 10)
+
+    def measure_with(self, measure):
+        for measurement in MEASUREMENTS.values():
+            self.monkeypatch.setattr(f"{measurement.module}.measure", measure)
+
+    def as_throughput(self):
+        """Make it an experiment about speed, measured here by the same stand-in."""
+        self.described = Experiment.model_validate({**EXPERIMENT, "measure": "throughput"})
+        self.trials = plan.plan(self.described, self.folder)
+
+    def run(self):
+        prepared = Prepared(
+            "python -m bench run small.yaml", self.described, self.trials, self.store,
+            root=self.folder, device=torch.device("cpu"), workers=0, executor=in_process,
+        )  # fmt: skip
+        return run_experiment(prepared, Progress(Console(quiet=True)))
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    return Bench(tmp_path, monkeypatch)
+
+
+def test_every_trial_is_measured_once(bench):
+    first, second = bench.run(), bench.run()
+    assert (first.stored, first.measured, first.failed) == (0, 6, ())
+    assert (second.stored, second.measured) == (6, 0)
+    assert len(bench.calls) == 6
+    for trial in bench.trials:
+        record = bench.store.read(trial.key)
+        assert (record.label, record.seed, record.status) == (trial.arm.label, trial.seed, "done")
+        assert record.provenance == trial.provenance
+        assert record.environment["python"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "reason"),
+    [
+        (Diverged("the training loss is nan in epoch 3"), "diverged", "loss is nan in epoch 3"),
+        (torch.OutOfMemoryError("CUDA out of memory.\n tried"), "oom", "out of memory. tried"),
+        (RuntimeError("shapes\n differ"), "failed", "RuntimeError: shapes differ"),
+        (UserError("no such file"), "failed", "no such file"),
+    ],
+)
+def test_a_trial_that_fails_is_recorded_and_the_others_go_on(bench, problem, status, reason):
+    bench.problems["dice", 1] = problem
+    outcome = bench.run()
+    assert (outcome.measured, len(outcome.failed)) == (6, 1)
+    [failed] = outcome.failed
+    assert bench.store.read(failed.key) == failed
+    assert (failed.label, failed.seed, failed.status) == ("dice", 1, status)
+    assert reason in failed.reason
+    assert "\n" not in failed.reason
+    assert failed.result is None
+
+
+def test_what_failed_is_tried_again_and_what_diverged_is_not(bench):
+    bench.problems["dice", 1] = RuntimeError("no memory")
+    bench.problems["ce", 0] = Diverged("nan")
+    bench.run()
+    bench.problems.clear()
+    bench.calls.clear()
+    outcome = bench.run()
+    assert bench.calls == [("dice", 1)]
+    assert (outcome.stored, outcome.measured) == (5, 1)
+    # What ended badly in an earlier run is still without a result, and named again.
+    assert [(record.label, record.seed) for record in outcome.failed] == [("ce", 0)]
+
+
+def test_what_is_disturbed_is_measured_again_at_once_and_in_the_next_run(bench):
+    valid = []
+
+    def measure(settings, seed, context):
+        bench.calls.append((settings.train.loss, seed))
+        tries = bench.calls.count((settings.train.loss, seed))
+        disturbed = settings.train.loss == "dice" and seed < 2 and tries < valid[0][seed]
+        problems = ("too warm", f"try {tries}") if disturbed else ()
+        return measured(0.1 * tries, problems)
+
+    bench.problems = {}
+    bench.measure_with(measure)
+    valid.append({0: 3, 1: 5})  # tries until nothing disturbs
+    outcome = bench.run()
+    assert [bench.calls.count(("dice", seed)) for seed in (0, 1, 2)] == [3, running.ATTEMPTS, 1]
+    [failed] = outcome.failed
+    assert (failed.label, failed.seed, failed.status) == ("dice", 1, "invalid")
+    assert failed.reason == "too warm; try 3"
+    assert failed.metric("mean_iou") == pytest.approx(0.3)  # kept, and not hidden
+    assert failed.attempts == 3
+    assert bench.run().failed == ()
+    assert bench.calls.count(("dice", 1)) == 5
+    record = bench.store.read(failed.key)
+    assert (record.status, record.attempts) == ("done", 5)
+    earlier = bench.store.details(failed.key)["earlier"]
+    assert [one["reason"] for one in earlier] == [f"too warm; try {n}" for n in (1, 2, 3, 4)]
+    assert bench.run().measured == 0
+
+
+def test_a_batch_that_does_not_fit_is_an_answer_about_speed(bench):
+    bench.problems["dice", 1] = torch.OutOfMemoryError("CUDA out of memory")
+    bench.problems["ce", 0] = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+    bench.as_throughput()
+    outcome = bench.run()
+    assert outcome.failed == ()
+    states = [bench.store.read(trial.key).status for trial in bench.trials]
+    assert sorted(states) == ["done"] * 4 + ["oom"] * 2
+    assert bench.run().measured == 0
+
+
+def test_an_interruption_keeps_what_is_finished(bench):
+    bench.problems["ce", 1] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        bench.run()
+    assert len(bench.store.keys()) == 2  # both arms of seed 0
+    bench.problems.clear()
+    bench.calls.clear()
+    assert bench.run().stored == 2
+    assert len(bench.calls) == 4
+
+
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from rich.console import Console
+from bench.execution import accuracy
+from bench.execution.executors import in_process
+from bench.execution.progress import Progress
+from bench.execution.run_experiment import Prepared, run_experiment
+from bench.experiment import plan
+from bench.experiment.config import Experiment
+from bench.experiment.context import Measured
+from bench.store.folder import Store
+
+folder, allowed = Path(sys.argv[1]), int(sys.argv[2])
+described = Experiment.model_validate({experiment!r})
+calls = 0
+def measure(settings, seed, context):
+    global calls
+    if calls == allowed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    calls += 1
+    (folder / f"{{settings.train.loss}}-{{seed}}").open("a").write("x")
+    return Measured()
+accuracy.measure = measure
+store, trials = Store(folder / "small"), plan.plan(described, folder)
+cpu = torch.device("cpu")
+prepared = Prepared("command", described, trials, store, folder, cpu, 0, in_process)
+run_experiment(prepared, Progress(Console(quiet=True)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_after_a_kill_nothing_is_measured_twice(tmp_path):
+    script = SCRIPT.format(experiment=EXPERIMENT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def start(allowed):
+        command = [sys.executable, "-c", script, str(tmp_path), str(allowed)]
+        return subprocess.run(command, env=environment, check=False).returncode
+
+    assert start(4) == -signal.SIGKILL
+    assert len(Store(tmp_path / "small").keys()) == 4
+    assert start(99) == 0
+    assert len(Store(tmp_path / "small").keys()) == 6
+    measured = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert len(measured) == 6
+    assert all(path.read_text() == "x" for path in measured)
