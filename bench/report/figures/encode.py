@@ -20,6 +20,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _TAG, _LINE_BREAK = re.compile(r"<[^>]*>"), re.compile(r"\s*\n\s*")
 _TENTHS, _HUNDREDTHS = re.compile(r"(\.\d)\d+"), re.compile(r"(\.\d\d)\d+")
 _COLOUR = re.compile(r"(?<=: )#[0-9a-f]{6}(?=[;}])")
+_BOX = re.compile(r'width="[\d.]+pt" height="[\d.]+pt" viewBox="0 0 ([\d.]+) ')
 _STYLE, _GROUP_ID = re.compile(r'(?<=\s)style="([^"]*)"'), re.compile(r'<g id="[^"]*"')
 
 
@@ -46,6 +47,8 @@ def light_and_dark(figure: Figure) -> tuple[bytes, bytes]:
 
     # Tags alone, never text: 0.0003 may be a learning rate.
     svg = _TAG.sub(smaller, _LINE_BREAK.sub(" ", encode(figure, "svg").decode()))
+    # Browsers set letters a little wider than matplotlib, and would cut those at the right edge.
+    svg = _BOX.sub(lambda box: f'viewBox="0 0 {1.02 * float(box[1]):g} ', svg, count=1)
     before, _, after = svg.replace("> <", "><").partition("</style>")
     light = "".join(f".{name}{{{style}}}" for style, name in names.items())
     dark = _COLOUR.sub(lambda colour: colours_on_dark().get(colour[0], colour[0]), light)
