@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.execution.experiment_results import ExperimentResults
     from bench.experiment.config import Experiment
+    from bench.report.experiment_results import ExperimentResults
 
 __all__ = ["load", "run"]
 
@@ -86,7 +86,7 @@ def load(folder: str | Path) -> ExperimentResults:
         bench.errors.UserError: if the folder holds no experiment, or its plan is damaged.
     """
     from bench.analysis import analysis
-    from bench.execution.experiment_results import ExperimentResults
+    from bench.report.experiment_results import ExperimentResults
     from bench.store.folder import Store
 
     return ExperimentResults(analysis.load(Store(Path(folder))))

@@ -53,7 +53,7 @@ def microbenchmarks() -> str:
     """Return the table of ratios of ``tox -e bench``."""
     stored = json.loads((ROOT / "results" / "microbenchmarks.json").read_text(encoding="utf-8"))
     by_name = {one["name"]: one for one in stored["benchmarks"]}
-    lines = ["| float32 on the CPU, 2 threads | ours | how long others take |", "|---|--:|---|"]
+    lines = ["| float32 on the CPU, 2 threads | ours | time relative to ours |", "|---|--:|---|"]
     lines += [_race(words, by_name[name]) for name, words in RACES.items() if name in by_name]
     machine = stored["machine_info"]
     lines += [
@@ -61,7 +61,7 @@ def microbenchmarks() -> str:
         (
             f"Medians of alternating turns in one process, on {stored['datetime'][:10]}: "
             f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}, Python "
-            f"{machine['python']}. Again with `tox -e bench`."
+            f"{machine['python']}. Rerun with `tox -e bench`."
         ),
     ]
     return "\n".join(lines) + "\n"

@@ -21,7 +21,7 @@ from bench.store.frame import Results
 
 @dataclass(frozen=True)
 class Effects:
-    """The statistics of an experiment: of comparisons effects on ``scale``, else scores."""
+    """The statistics of an experiment; comparisons are effects on ``scale``, the rest scores."""
 
     comparisons: tuple[Comparison, ...]  # levels in the order of the plan, then ``include``
     correction: str  # of p values: ``dunnett``, ``holm`` or ``none`` (of a single comparison)

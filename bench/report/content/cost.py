@@ -12,10 +12,10 @@ from bench.store.records import Record
 
 _PARAMETERS = Column("parameters", "parameters", "number", whole)
 _FLOPS = {
-    "step_gflops": "GFLOP a step",
-    "step_pixels": "pixels a step",
-    "gflops_per_megapixel": "GFLOP a predicted megapixel",
-    "window_gflops_per_megapixel": "GFLOP a megapixel, window moved over every pixel",
+    "step_gflops": "GFLOPs per step",
+    "step_pixels": "pixels per step",
+    "gflops_per_megapixel": "GFLOPs per predicted megapixel",
+    "window_gflops_per_megapixel": "GFLOPs per megapixel, window moved over every pixel",
 }
 
 
@@ -32,7 +32,10 @@ def cost_table(results: Analysis) -> Table:
     return table(
         (Column("arm", "arm"), by_arm.size().index),
         (Column("runs", "runs", "number", whole), by_arm.size()),
-        *((_seconds(name, f"{metrics.label(name)} a run"), by_arm[name].mean()) for name in times),
+        *(
+            (_seconds(name, f"{metrics.label(name)} per run"), by_arm[name].mean())
+            for name in times
+        ),
         (_seconds("total", "seconds in total"), by_arm["seconds"].sum()),
         *((_gigabytes(kind), by_arm[kind].max()) for kind in map(str, memory)),
         *((column, by_arm["parameters"].max()) for column in parameters),
