@@ -35,8 +35,7 @@ def run(
 ) -> ExperimentResults:
     """Measure what is not stored yet of an experiment, as ``python -m bench run`` does.
 
-    Trials that fail are rows of ``.trials`` whose ``status`` is not ``done``. After Ctrl-C the next
-    call goes on from the trials that are stored.
+    Failed trials have a row in ``.trials`` too. After Ctrl-C the next call resumes.
 
     Args:
         experiment: a YAML file, or what ``bench.experiment.config.load`` returns.
@@ -49,8 +48,7 @@ def run(
         accept_stale: take finished results of other code, data or versions as they are.
         quiet: print nothing.
 
-    Raises:
-        bench.errors.UserError: if a file, a setting or an argument is wrong.
+    Raises ``bench.errors.UserError`` if a file, a setting or an argument is wrong.
     """
     import warnings
     from functools import partial
