@@ -42,6 +42,8 @@ def test_a_made_store_has_what_a_real_one_has(make_store, real_trials, measure, 
     _, record, details = parts(real, min(real.keys()))
     arm, made_record, made_details = parts(made, "k0001s1")
     assert arm == {"train.loss": "dice"}
+    if measure == "throughput" and not ended:
+        details = {}  # what was timed has no epochs
     assert made_details == details
     if not ended:  # of the same measurement, but for the result
         whole = parts(source, min(source.keys()))[1]
