@@ -19,7 +19,7 @@ class Comparison(Estimate):
 
     p_adjusted: float = math.nan  # corrected for all comparisons
     p_equivalent: float = math.nan  # that the difference is within ±δ, corrected; NaN without δ
-    detectable: float = math.nan  # true difference that this design detects with 80 % power
+    detectable: float = math.nan  # smallest true difference detected with 80 % power
     verdict: str = INCONCLUSIVE  # one of those in ``bench.analysis.stats.verdicts``
     reason: str = ""  # why nothing could be tested
     seeds_needed: int | None = None  # if inconclusive, an estimate; None above MOST_SEEDS
