@@ -104,7 +104,8 @@ def v_rand(prediction: Segments, truth: Segments) -> SegmentScore:
     joint, predicted, true = (float((shares**2).sum()) for shares in _shares(prediction, truth))
     if joint == 0:
         return SegmentScore(np.nan, np.nan, np.nan)
-    return SegmentScore(2 * joint / (predicted + true), joint / true, joint / predicted)
+    split, merge = _share_of(joint, true), _share_of(joint, predicted)
+    return SegmentScore(_share_of(2 * joint, predicted + true), split, merge)
 
 
 def v_info(prediction: Segments, truth: Segments) -> SegmentScore:

@@ -1,10 +1,11 @@
 """Scores of segments: fixtures worked out on paper, skimage where it says the same, properties."""
 
 import math
+import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from skimage import metrics
@@ -136,9 +137,15 @@ def test_skimage_takes_predicted_membrane_for_one_segment():
 labels = arrays.arrays(np.int64, (6, 7), elements=st.integers(0, 4))
 
 
+ONE_PIXEL_OFF = np.ones((6, 7), np.int64), np.zeros((6, 7), np.int64)
+ONE_PIXEL_OFF[0][0, 1] = 0
+ONE_PIXEL_OFF[1][0] = 4, 2, 1, 3, 1, 1, 4  # its shares, rounded, divide to a little more than 1
+
+
 @given(labels, labels, st.randoms(use_true_random=False))
+@example(*ONE_PIXEL_OFF, random.Random(0))
 @settings(deadline=None, max_examples=60)
-def test_properties(prediction, truth, random):
+def test_properties(prediction, truth, rng):
     for score in (v_rand, v_info):
         found = score(prediction, truth)
         if not truth.any():
@@ -147,7 +154,7 @@ def test_properties(prediction, truth, random):
         assert all(0 <= value <= 1 for value in found)
         assert min(found[1:]) - 1e-9 <= found.score <= max(found[1:]) + 1e-9
         assert score(truth, truth) == pytest.approx((1, 1, 1))
-        names = random.sample(range(1, 100), 5)
+        names = rng.sample(range(1, 100), 5)
         renamed = np.where(prediction == 0, 0, np.array(names)[prediction])
         assert score(renamed, truth) == pytest.approx(found)
         outside = np.where(truth == 0, 3, prediction)  # the true membrane counts nowhere
