@@ -8,6 +8,7 @@ from statistics import median
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.analysis.analysis import Analysis
 from bench.report.figures.lettering import one_line
@@ -80,5 +81,8 @@ def _bars(axes: Axes, layers: Sequence[Layer]) -> None:
         axes.text(took + 0.01 * longest, place, share, va="center", fontsize=SMALL, color=INK)
     axes.set_yticks(list(places), [one_line(name, 40) for name, _, _ in layers], fontsize=SMALL)
     axes.set_xlim(0, 1.25 * longest)
+    # None at the right edge, where laying out the figure could move it and cut its label.
+    ticks = MaxNLocator(5).tick_values(0, longest)
+    axes.set_xticks([tick for tick in ticks if tick <= longest])
     axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)

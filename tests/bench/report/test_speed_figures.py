@@ -83,6 +83,8 @@ def test_layers_beside_their_rooflines(results):
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert len(panels) == 4
     assert "The first 4 of 5 arms." in figure.get_label()
+    # A label at the right edge is cut where the layout that was made for other ticks is kept.
+    assert all(tick <= 0.8 * axes.get_xlim()[1] for axes in panels for tick in axes.get_xticks())
     bars = panels[0].patches
     assert len(bars) == 2 * MOST_LAYERS
     widths = [bar.get_width() for bar in bars[:MOST_LAYERS]]
