@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -30,6 +31,7 @@ def trials(results: Analysis) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
+@lru_cache(maxsize=1)  # every format of a report asks for it
 def arms(results: Analysis) -> pd.DataFrame:
     """Return a row for each arm, in plan order: n, and mean and sd over seeds of every score.
 
@@ -66,6 +68,7 @@ def arms(results: Analysis) -> pd.DataFrame:
     return pd.concat([typed(rows), summary.reset_index(drop=True), typed(missing)], axis=1)
 
 
+@lru_cache(maxsize=1)  # every format of a report asks for it
 def levels(results: Analysis) -> pd.DataFrame:
     """Return a row for each level of each factor: mean, sd and n over all trials that have it.
 
@@ -104,6 +107,7 @@ def levels(results: Analysis) -> pd.DataFrame:
     return typed(rows, ("factor", "level", "baseline", "n", "mean", "sd", "arms", "balanced"))
 
 
+@lru_cache(maxsize=1)  # every format of a report asks for it
 def per_class(results: Analysis) -> pd.DataFrame:
     """Return a row for each arm and class: n, and mean and sd over seeds of every class score.
 
