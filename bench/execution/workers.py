@@ -35,7 +35,8 @@ from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
 
 GRACE = 5.0  # seconds that a process has to end by itself when its work is done
-PRELOADED = [__name__, *(measurement.module for measurement in MEASUREMENTS.values())]
+# torch's optimisers import its compiler, which takes as long as the rest of it.
+PRELOADED = [__name__, *(one.module for one in MEASUREMENTS.values()), "torch._dynamo"]
 _STOP = "stop"  # what tells a worker to end at the end of its epoch
 
 
