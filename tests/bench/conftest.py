@@ -4,6 +4,7 @@ import functools
 
 import pytest
 
+from bench.report.document import Document
 from tests.bench import made_stores
 
 LOSS = {"train.loss": ["ce", "dice"]}
@@ -76,6 +77,12 @@ def make_store(tmp_path, real_trials):
         return made_stores.quickly(made_stores.build, real_trials, tmp_path / folder, **options)
 
     return make
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Let reports have no figures: drawing them takes most of the time."""
+    monkeypatch.setattr(Document, "figures", {})
 
 
 @pytest.fixture(name="made_up_counts")

@@ -216,7 +216,7 @@ STORES = {
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_a_report_of_throughput_speaks_of_repetitions_and_ratios(results, name):
+def test_a_report_of_throughput_speaks_of_repetitions_and_ratios(results, without_figures, name):
     found = results(**STORES[name])
     folder = write.write(found.store, ["md", "tex", "html", "csv"]).parent
     said = {
@@ -233,7 +233,7 @@ def test_a_report_of_throughput_speaks_of_repetitions_and_ratios(results, name):
     assert "classes_averaged" not in (folder / "arms.csv").read_text()
 
 
-def test_a_report_says_the_ratio_in_its_first_sentence(results):
+def test_a_report_says_the_ratio_in_its_first_sentence(results, without_figures):
     text = (write.write(results().store, ["md"])).read_text()
     assert re.search(
         r"throughput is worse with model.upsampling = transposed "

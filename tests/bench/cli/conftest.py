@@ -11,7 +11,7 @@ name: small
 question: Does anything work?
 data: {name: scenes, train: 4, val: 2, test: 1, size: 48, void: class}
 model: {base_channels: 4, depth: 2}
-train: {crop_size: 32, batch_size: 2, epochs: 1, learning_rate: 1.0e-2}
+train: {crop_size: 32, batch_size: 2, epochs: 1, learning_rate: 1.0e-2, threads: 1}
 evaluate: {panels: 1, study: true, checkpoint: true}
 factors:
   train.loss: [ce, dice]

@@ -221,7 +221,7 @@ def test_training_on_a_folder_of_ones_own(own, bench):
 
 def test_the_msrc_study_at_a_size_for_tests(here, bench, real_data):
     shrink = ["model.base_channels=2", "model.depth=2", "train.epochs=1", "train.crop_size=64",
-              "train.precision=fp32", "seeds=1", "factors.train.loss=[ce]",
+              "train.precision=fp32", "train.threads=1", "seeds=1", "factors.train.loss=[ce]",
               "factors.model.upsampling=[bilinear]", "include=[]"]  # fmt: skip
     options = [word for setting in shrink for word in ("--set", setting)]
     study = EXPERIMENTS / "msrc_v2" / "loss_ablation.yaml"

@@ -1,6 +1,8 @@
 """A trial measured: scores that follow from the stored matrices, pictures that are the images."""
 
+import functools
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,13 +24,19 @@ CPU = torch.device("cpu")
 SMALL = {
     "data": {"name": "scenes", "train": 4, "val": 3, "test": 2, "size": 48},
     "model": {"base_channels": 4, "depth": 2},
-    "train": {"crop_size": 32, "batch_size": 2, "epochs": 2, "learning_rate": 1e-2},
+    "train": {"crop_size": 32, "batch_size": 2, "epochs": 2, "learning_rate": 1e-2, "threads": 1},
     "evaluate": {"panels": 2, "extremes": 0},
 }
 
 
-def measure(tmp_path, seed=0, **changes):
+def measure(seed=0, *, anew=False, **changes):
+    """Return settings, what was measured, and blobs by name; the same trial is measured once."""
     values = {name: {**section, **changes.get(name, {})} for name, section in SMALL.items()}
+    return (_measured.__wrapped__ if anew else _measured)(seed, json.dumps(values))
+
+
+@functools.cache
+def _measured(seed, values):
     blobs = {}
 
     def put(content, suffix):
@@ -36,13 +44,13 @@ def measure(tmp_path, seed=0, **changes):
         blobs[name] = content
         return name
 
-    settings = TrialSettings.model_validate(values)
-    found = accuracy.measure(settings, seed, RunContext(tmp_path, CPU, put))
+    settings = TrialSettings.model_validate_json(values)
+    found = accuracy.measure(settings, seed, RunContext(Path(), CPU, put))
     return settings, found, blobs
 
 
-def test_scores_follow_from_the_stored_matrices(tmp_path):
-    _, found, _ = measure(tmp_path)
+def test_scores_follow_from_the_stored_matrices():
+    _, found, _ = measure()
     classes = len(found.result.classes)
     matrix = np.zeros((classes, classes))
     for image in found.details["confusion"]["entries"]:
@@ -58,18 +66,18 @@ def test_scores_follow_from_the_stored_matrices(tmp_path):
     assert [value is None for value in metrics["iou"]] == list(np.isnan(iou))
 
 
-def test_what_is_measured_can_be_stored(tmp_path):
-    _, found, _ = measure(tmp_path)
+def test_what_is_measured_can_be_stored():
+    _, found, _ = measure()
     json.dumps([found.result.model_dump(), found.details], allow_nan=False)
     assert [row["epoch"] for row in found.details["history"]] == [1, 2]
     assert found.details["history"][-1]["metrics"]["mean_iou"] == found.result.metrics["mean_iou"]
 
 
-def test_the_counts_for_every_metric_variant_are_stored(tmp_path):
-    settings, found, _ = measure(tmp_path)
+def test_the_counts_for_every_metric_variant_are_stored():
+    settings, found, _ = measure()
     counts = pack(found.details, len(found.result.classes))
     intersection, predicted = counts.soft
-    dataset = registry.load(settings.data, tmp_path)
+    dataset = registry.load(settings.data, Path())
     pixels = [(dataset.splits["val"].read(name)[1] != 255).sum() for name in counts.names]
     assert predicted.sum(1) == pytest.approx(pixels)  # probabilities of a pixel sum to 1
     assert (intersection <= counts.matrices().sum(2) + 1e-3).all()
@@ -79,9 +87,9 @@ def test_the_counts_for_every_metric_variant_are_stored(tmp_path):
     assert found.details["train_pixels"] == counted
 
 
-def test_the_same_seed_gives_the_same_result(tmp_path):
+def test_the_same_seed_gives_the_same_result():
     def essence(seed):
-        _, found, blobs = measure(tmp_path, seed)
+        _, found, blobs = measure(seed, anew=True)
         losses = [row["train_loss"] for row in found.details["history"]]
         return found.result.metrics, losses, blobs
 
@@ -89,9 +97,9 @@ def test_the_same_seed_gives_the_same_result(tmp_path):
     assert essence(1) != essence(2)
 
 
-def test_panels_are_the_images_and_labels_themselves(tmp_path):
-    settings, found, blobs = measure(tmp_path)
-    split = registry.load(settings.data, tmp_path).splits["val"]
+def test_panels_are_the_images_and_labels_themselves():
+    settings, found, blobs = measure()
+    split = registry.load(settings.data, Path()).splits["val"]
     assert len(found.result.examples) == 2
     for panel in found.result.examples:
         image, mask = split.read(panel.name)
@@ -107,8 +115,8 @@ def test_panels_are_the_images_and_labels_themselves(tmp_path):
         assert stored["prediction"].max() < len(found.result.classes)
 
 
-def test_the_worst_and_best_images_are_kept_too(tmp_path):
-    _, found, _ = measure(tmp_path, evaluate={"panels": 1, "extremes": 1})
+def test_the_worst_and_best_images_are_kept_too():
+    _, found, _ = measure(evaluate={"panels": 1, "extremes": 1})
     by_image = {}
     stored = found.details["confusion"]
     for name, entries in zip(stored["images"], stored["entries"], strict=True):
@@ -126,14 +134,14 @@ def test_the_worst_and_best_images_are_kept_too(tmp_path):
         assert panel.iou == pytest.approx(by_image[panel.name], abs=1e-12)
 
 
-def test_no_image_is_both_worst_and_best(tmp_path):
-    _, found, _ = measure(tmp_path, evaluate={"panels": 0, "extremes": 2})
+def test_no_image_is_both_worst_and_best():
+    _, found, _ = measure(evaluate={"panels": 0, "extremes": 2})
     panels = found.result.examples
     assert [panel.why for panel in panels] == ["worst", "worst", "best"]
     assert len({panel.name for panel in panels}) == 3
 
 
-def test_membranes_are_scored_as_the_challenge_does(tmp_path, made_up_data):
+def test_membranes_are_scored_as_the_challenge_does(made_up_data):
     settings = TrialSettings.model_validate(
         {**SMALL, "data": {"name": "isbi2012"}, "train": {**SMALL["train"], "epochs": 1}}
     )
@@ -149,8 +157,8 @@ def test_membranes_are_scored_as_the_challenge_does(tmp_path, made_up_data):
     )
 
 
-def test_counts_say_what_was_done(tmp_path):
-    _, found, _ = measure(tmp_path)
+def test_counts_say_what_was_done():
+    _, found, _ = measure()
     counts = found.result.counts
     classes = len(found.result.classes)
     parameters = sum(p.numel() for p in UNet(3, classes, base_channels=4, depth=2).parameters())
@@ -159,32 +167,30 @@ def test_counts_say_what_was_done(tmp_path):
     assert found.result.memory is None  # on a CPU
 
 
-def test_a_batch_of_all_images_is_as_large_as_there_are_images(tmp_path):
-    _, found, _ = measure(tmp_path, train={"batch_size": 9})
+def test_a_batch_of_all_images_is_as_large_as_there_are_images():
+    _, found, _ = measure(train={"batch_size": 9})
     assert found.result.counts["step_pixels"] == 4 * 32 * 32
 
 
-def test_the_test_images_are_not_looked_at_during_training(tmp_path):
-    _, found, _ = measure(tmp_path, evaluate={"split": "test", "keep": "best"})
+def test_the_test_images_are_not_looked_at_during_training():
+    _, found, _ = measure(evaluate={"split": "test", "keep": "best"})
     assert found.result.watched_split == "val"
     assert found.result.counts["evaluated_images"] == 2
 
 
-def test_a_checkpoint_is_the_network_that_was_scored(tmp_path):
-    settings, found, blobs = measure(tmp_path, evaluate={"checkpoint": True})
-    dataset = registry.load(settings.data, tmp_path)
+def test_a_checkpoint_is_the_network_that_was_scored():
+    settings, found, blobs = measure(evaluate={"checkpoint": True})
+    dataset = registry.load(settings.data, Path())
     model = UNet(3, len(dataset.classes), base_channels=4, depth=2)
     model.load_state_dict(safetensors.torch.load(blobs[found.result.checkpoint]))
     predictor = predict.predictor(settings.model, settings.train, device=CPU, precision="fp32")
     again = evaluate(model, dataset.splits["val"], predictor, len(dataset.classes))
     assert accuracy.scores(again).items() <= found.result.metrics.items()
-    assert measure(tmp_path)[1].result.checkpoint is None
+    assert measure()[1].result.checkpoint is None
 
 
-def test_an_unpadded_network_goes_through(tmp_path):
-    _, found, _ = measure(
-        tmp_path, model={"padding": "valid", "norm": "none"}, train={"crop_size": 60}
-    )
+def test_an_unpadded_network_goes_through():
+    _, found, _ = measure(model={"padding": "valid", "norm": "none"}, train={"crop_size": 60})
     pixels = sum(n for image in found.details["confusion"]["entries"] for _, _, n in image)
     assert pixels > 0
 
@@ -202,18 +208,18 @@ def without_val(monkeypatch):
     monkeypatch.setattr(registry, "load", load)
 
 
-def test_a_split_that_is_not_there_is_named(tmp_path, without_val):
+def test_a_split_that_is_not_there_is_named(without_val):
     with pytest.raises(UserError, match="scenes has no val split here; it has train, test"):
-        measure(tmp_path)
+        measure(anew=True)
 
 
-def test_a_final_run_without_validation_watches_nothing(tmp_path, without_val):
-    _, found, _ = measure(tmp_path, evaluate={"split": "test"})
+def test_a_final_run_without_validation_watches_nothing(without_val):
+    _, found, _ = measure(anew=True, evaluate={"split": "test"})
     assert found.result.watched_split is None
     assert [row["metrics"] for row in found.details["history"]] == [{}, {}]
     assert found.result.metrics["mean_iou"] is not None
 
 
-def test_without_validation_no_epoch_can_be_chosen(tmp_path, without_val):
+def test_without_validation_no_epoch_can_be_chosen(without_val):
     with pytest.raises(UserError, match="no val split"):
-        measure(tmp_path, evaluate={"split": "test", "keep": "best"})
+        measure(anew=True, evaluate={"split": "test", "keep": "best"})

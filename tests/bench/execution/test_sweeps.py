@@ -10,16 +10,15 @@ import signal
 import subprocess
 import sys
 import time
-import types
-from multiprocessing import forkserver
 
 import pytest
 
 from bench.__main__ import main
-from bench.execution import accuracy, workers
+from bench.execution import accuracy
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from tests.bench.execution import tricks
+from tests.bench.execution.tricks import is_alive, wait_for
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups here")
 
@@ -34,25 +33,13 @@ seeds: 2
 baseline: {train.loss: ce}
 """
 
-TRICKS = "tests.bench.execution.tricks"  # which patches what measures
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _workers():
-    """Fork all workers that runs in this process start from one server, where tricks work."""
-    with pytest.MonkeyPatch.context() as patch:
-        forkserver._forkserver._stop()
-        patch.setattr(workers, "PRELOADED", [*workers.PRELOADED, TRICKS])
-        patch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))  # not pytest's
-        yield
-        forkserver._forkserver._stop()
-
 
 class Sweep:
     """A folder with an experiment, and the command line that runs it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, start):
         self.folder = folder
+        self.begin = start
         (folder / "small.yaml").write_text(EXPERIMENT)
         self.kind("plain")
         self.store = Store(folder / "results" / "small")
@@ -62,17 +49,12 @@ class Sweep:
 
     def start(self, *options):
         """Start a run in a process of its own."""
-        command = [sys.executable, "-m", TRICKS, "run", "small.yaml", *map(str, options)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "GOMP_SPINCOUNT": "20000"}
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        return self.begin(tricks.command, self.folder, ["run", "small.yaml", *map(str, options)])
+
+    def end(self, process):
+        """Wait for a run that was started; return its exit status and its errors."""
+        process.join(200)
+        return process.exitcode, (self.folder / "stderr").read_text()
 
     def run(self, *options):
         """Run in this process, and return the exit status and what was printed."""
@@ -100,29 +82,17 @@ class Sweep:
 
 
 @pytest.fixture
-def sweep(tmp_path):
-    return Sweep(tmp_path)
-
-
-def wait_for(condition, seconds=240):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return condition()
-
-
-def is_alive(pid):
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False)
-    return done.returncode == 0 and not done.stdout.strip().startswith(b"Z")
+def sweep(tmp_path, start):
+    return Sweep(tmp_path, start)
 
 
 DONE = [("ce", 0, "done", 1), ("ce", 1, "done", 1), ("dice", 0, "done", 1), ("dice", 1, "done", 1)]
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
+def reference(tmp_path_factory, start):
     """What a run in one process stores."""
-    sweep = Sweep(tmp_path_factory.mktemp("reference"))
+    sweep = Sweep(tmp_path_factory.mktemp("reference"), start)
     status, out, err = sweep.run()
     assert (status, err) == (0, ""), err
     assert "[4/4]" in out
@@ -146,9 +116,9 @@ def test_an_interruption_keeps_the_state_and_says_how_to_go_on(sweep, reference,
     sweep.kind("slow")
     process = sweep.start(*options)
     assert wait_for(lambda: any(sweep.folder.glob("epoch-*")))
-    process.send_signal(number)
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 130
+    os.kill(process.pid, number)
+    status, err = sweep.end(process)
+    assert status == 130
     told, interrupted = err.splitlines()
     assert told.startswith(
         f"warning: {signal.Signals(number).name}: stopping at the end of the epoch"
@@ -170,10 +140,10 @@ def test_a_second_interruption_stops_at_once(sweep):
     process = sweep.start("--jobs", 2)
     assert wait_for(lambda: any(sweep.folder.glob("epoch-*")))
     for _ in range(2):
-        process.send_signal(signal.SIGINT)
+        os.kill(process.pid, signal.SIGINT)
         time.sleep(0.2)
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 130
+    status, err = sweep.end(process)
+    assert status == 130
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("error: interrupted; what is finished is stored")
     sweep.kind("plain")
@@ -186,7 +156,7 @@ def test_killed_with_its_workers_a_run_loses_and_leaves_nothing(sweep, reference
     process = sweep.start("--jobs", 2)
     assert wait_for(lambda: len(list(sweep.folder.glob("epoch-*"))) == 2)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=200)
+    assert sweep.end(process)[0] == -signal.SIGKILL
     sweep.kind("plain")
     status, _, err = sweep.run("--jobs", 2)
     assert (status, err) == (0, "")
@@ -210,9 +180,9 @@ def test_a_trial_that_is_killed_says_so_and_is_not_tried_for_ever(sweep):
 
 def test_a_trial_that_hangs_is_ended_with_all_that_it_started(sweep):
     sweep.kind("hung")
-    status, _, err = sweep.run("--timeout", 10)
+    status, _, err = sweep.run("--timeout", 6)
     assert status == 1
-    assert err == "error: dice, seed 1: timeout: took longer than 10 s\n"
+    assert err == "error: dice, seed 1: timeout: took longer than 6 s\n"
     assert sweep.statuses() == [*DONE[:-1], ("dice", 1, "timeout", 1)]
     pids = (sweep.folder / "hung").read_text().split()
     assert len(pids) == 2
@@ -232,8 +202,7 @@ def test_two_runs_share_a_folder(sweep, reference):
     assert wait_for(lambda: any(sweep.folder.glob("epoch-*")))
     status, _, err = sweep.run()
     assert (status, err) == (0, "")
-    _, err = other.communicate(timeout=200)
-    assert (other.returncode, err) == (0, "")
+    assert sweep.end(other) == (0, "")
     assert sweep.statuses() == DONE
     assert sweep.weights() == reference
 
@@ -242,6 +211,8 @@ def test_two_runs_share_a_folder(sweep, reference):
 COMMANDS = """
 import contextlib, io, json, pathlib, sys
 from bench.__main__ import main
+from bench.report.document import Document
+Document.figures = {}  # which take most of the time of a report
 for command in json.loads(sys.argv[1]):
     err = io.StringIO()
     with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
@@ -253,8 +224,8 @@ for command in json.loads(sys.argv[1]):
 
 def test_results_of_other_code_are_kept_apart_or_taken_as_they_are(sweep):
     copy = sweep.folder / "copy"  # of the code, to be changed
-    shutil.copytree(ROOT / "bench", copy / "bench", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "unet", copy / "unet", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("bench", "unet"):
+        shutil.copytree(ROOT / package, copy / package)
     assert sweep.run("--quiet")[0] == 0
     before = sweep.store.keys()
     with (copy / "bench" / "training" / "losses.py").open("a") as file:

@@ -41,12 +41,6 @@ def unfinished(make_store):
     return make
 
 
-@pytest.fixture
-def without_figures(monkeypatch):
-    """Let reports have no figures: drawing them takes most of the time."""
-    monkeypatch.setattr(Document, "figures", {})
-
-
 def written(store):
     """Write a report in every format; return format → text, and the rows of trials.csv."""
     folder = write.write(store).parent

@@ -6,7 +6,6 @@ import cv2
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from skimage.color import rgb2lab
@@ -71,7 +70,7 @@ def texts(figure):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Text, "draw", record)
-        FigureCanvasAgg(figure).draw()
+        figure.draw_without_rendering()
     return drawn
 
 

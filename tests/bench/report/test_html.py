@@ -224,7 +224,7 @@ def test_a_figure_is_in_the_page_for_light_and_for_dark(document, seven):
             assert shown[source] == (scheme, figure.get_label().partition(". ")[0])
 
 
-def test_several_reports_come_with_a_list(make_store):
+def test_several_reports_come_with_a_list(make_store, without_figures):
     first = make_store("results/one", seeds=(0, 1), name="<b>one</b>")
     make_store("results/two", name="two", failures={(1, 2): "oom"}, history=False, images=0)
     folder = first.folder.parent

@@ -19,7 +19,7 @@ EXPERIMENT = """
 name: small
 data: {name: scenes, train: 4, val: 2, test: 1, size: 48}
 model: {base_channels: 4, depth: 2}
-train: {crop_size: 32, batch_size: 2, epochs: 1, learning_rate: 1.0e-2}
+train: {crop_size: 32, batch_size: 2, epochs: 1, learning_rate: 1.0e-2, threads: 1}
 evaluate: {panels: 1}
 factors: {train.loss: [ce, dice]}
 seeds: 1
@@ -148,7 +148,7 @@ def own_data(here, classes="names: [ground, line]", *, mask=None, name="a"):
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_masks_that_are_void_all_over_fail_or_have_no_score(here, capsys, split):
+def test_masks_that_are_void_all_over_fail_or_have_no_score(here, capsys, without_figures, split):
     own_data(here)
     void = np.full((40, 50), 255, np.uint8)
     cv2.imwrite(str(here / "data" / "own" / "masks" / split / "a.png"), void)
@@ -163,7 +163,7 @@ def test_masks_that_are_void_all_over_fail_or_have_no_score(here, capsys, split)
 @pytest.mark.parametrize(
     "name", ["a\nb", "<script>alert(1)</script>".replace("/", ""), "a..b", "ä|b"]
 )
-def test_pictures_may_be_called_anything(here, capsys, name):
+def test_pictures_may_be_called_anything(here, capsys, without_figures, name):
     own_data(here, "names: ['<img src=x onerror=alert(1)>', '../../line']", name=name)
     assert main(["run", "small.yaml", "--quiet", *SMALL_FOLDER]) == 0, capsys.readouterr().err
     assert main(["report"]) == 0
