@@ -124,7 +124,9 @@ def fingerprint(*parts: str | bytes | Path) -> str:
     for part in parts:
         if isinstance(part, Path):
             try:
-                content = _file_digest(part, part.stat().st_mtime_ns, part.stat().st_size)
+                found = part.stat()
+                state = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+                content = _file_digest(part, state)
             except OSError as error:
                 raise UserError(f"{part}: cannot be read ({error.strerror})") from error
         else:
@@ -135,7 +137,7 @@ def fingerprint(*parts: str | bytes | Path) -> str:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _file_digest(path: Path, mtime_ns: int, size: int) -> bytes:
-    """Return the digest of a file's content, which is read again when time or size differ."""
+def _file_digest(path: Path, state: tuple[int, ...]) -> bytes:
+    """Return the digest of a file's content, which is read again when ``state`` differs."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").digest()

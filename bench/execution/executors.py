@@ -56,9 +56,10 @@ def processes(
     """
     waiting = deque(jobs)
     workers = [Worker(device, timeout) for device in devices]
+    mistake: UserError | None = None  # what ends the run, once the other workers have stopped
     try:
         while waiting or any(worker.job for worker in workers):
-            stopping = stop()
+            stopping = mistake is not None or stop()
             for worker in workers:
                 if worker.job is None and (fresh or not waiting):
                     worker.end()
@@ -67,12 +68,17 @@ def processes(
                     worker.give(waiting.popleft())
             busy = [worker for worker in workers if worker.job is not None]
             if stopping and not busy:
-                raise Interrupted("stopped between two trials")
+                raise mistake or Interrupted("stopped between two trials")
             wait([handle for worker in busy for handle in worker.handles], _TICK)
             for worker in busy:
                 if stopping:
                     worker.stop()
-                yield from worker.news(progress)
+                try:
+                    yield from worker.news(progress)
+                except UserError as error:
+                    mistake = mistake or error
+        if mistake is not None:
+            raise mistake
         if any(worker.interrupted for worker in workers):
             raise Interrupted("stopped in the middle of a trial")
     finally:

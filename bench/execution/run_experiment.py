@@ -22,6 +22,7 @@ from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Review, Stale
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
+from bench.store import claims
 from bench.store.folder import Store
 from bench.store.records import Record, is_result, pending
 from bench.training.checkpointing import Interrupted
@@ -115,16 +116,19 @@ def run_experiment(
     """
     experiment, trials, store = prepared.experiment, prepared.trials, prepared.store
     store.check_writable()
-    found = reconcile.review(store, trials, accept_stale=accept_stale)
-    for line in _review_lines(found):
-        warn(line)
-    store.write_plan(plan.describe(experiment, trials, prepared.command, found.accepted))
     keys = [trial.key for trial in trials]
-    records = store.held(keys)
-    jobs = _jobs(prepared, records, pending(records, (k for k in keys if k not in found.accepted)))
-    stored = len(trials) - len(jobs)
-    with progress.sweep(len(trials), stored=stored):
-        records |= _measure(jobs, prepared.executor, progress, stop)
+    with reconcile.joined(store, trials, warn) as alone:
+        with alone:
+            found = reconcile.review(store, trials, accept_stale=accept_stale)
+            for line in _review_lines(found):
+                warn(line)
+            store.write_plan(plan.describe(experiment, trials, prepared.command, found.accepted))
+            records = store.held(keys)
+        wanted = pending(records, (key for key in keys if key not in found.accepted))
+        jobs = _jobs(prepared, records, wanted)
+        stored = len(trials) - len(jobs)
+        with progress.sweep(len(trials), stored=stored):
+            records |= _measure(jobs, prepared.executor, progress, stop, warn)
     records |= {key: stale.record for key, stale in found.accepted.items()}
     failed = tuple(records[key] for key in keys if not is_result(records[key]))
     return Outcome(stored, len(jobs), failed)
@@ -150,7 +154,11 @@ def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[st
 
 
 def _measure(
-    jobs: Sequence[Job], executor: Executor, progress: Progress, stop: Stop
+    jobs: Sequence[Job],
+    executor: Executor,
+    progress: Progress,
+    stop: Stop,
+    tell: Callable[[str], None],
 ) -> dict[str, Record]:
     """Perform jobs until each has a record, whoever measured it; return the last ones, by key.
 
@@ -164,7 +172,7 @@ def _measure(
             made.setdefault(record.key, []).append(record)
             progress.finished(record, again=_again(made[record.key]))
         waiting = list(_unfinished(waiting, made))
-        ready = _claimable(waiting, stop)
+        ready = _claimable(waiting, stop, tell)
     return {key: tries[-1] for key, tries in made.items()}
 
 
@@ -182,19 +190,28 @@ def _unfinished(jobs: Sequence[Job], made: dict[str, list[Record]]) -> Iterator[
             yield dataclasses.replace(job, attempts=tries[-1].attempts)
 
 
-def _claimable(jobs: Sequence[Job], stop: Stop) -> list[Job]:
+def _claimable(jobs: Sequence[Job], stop: Stop, tell: Callable[[str], None]) -> list[Job]:
     """Wait until one of some jobs is not claimed by others; return all that are not."""
-    while True:
+    for due in claims.minutes():
         free = []
         for job in jobs:
             with job.store.claim(job.trial.key) as claim:
                 if claim is not None:
                     free.append(job)
         if free or not jobs:
-            return free
+            break
         if stop():
             raise Interrupted("stopped while others measure the last trials")
+        if due:
+            trial, store = jobs[0].trial, jobs[0].store
+            who = claims.holder(store.claim_file(trial.key))
+            rest = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+            tell(
+                f"waiting for {trial.arm.label}, seed {trial.seed} ({who}){rest}: another run "
+                "measures what is left"
+            )
         time.sleep(_POLL)
+    return free
 
 
 def _review_lines(found: Review) -> Iterator[str]:

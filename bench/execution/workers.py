@@ -27,10 +27,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from bench.errors import UserError
 from bench.execution.job import Job, give_up, perform
 from bench.execution.progress import Progress
 from bench.measurements import MEASUREMENTS
-from bench.store.files import Unwritable
 from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
 
@@ -175,7 +175,7 @@ def _serve(pipe: Connection) -> None:
             answer = "done", perform(job, lambda row: pipe.send(("epoch", row)), stop.is_set)
         except Interrupted:
             answer = "interrupted", None
-        except Unwritable as error:
+        except UserError as error:  # which ends the whole run
             answer = "error", error
         busy.clear()
         with contextlib.suppress(OSError):  # the parent is gone; the record is stored

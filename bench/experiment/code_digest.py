@@ -1,4 +1,8 @@
-"""Which source files a module depends on, and their digest. Nothing is imported for it."""
+"""Which source files a module depends on, and their digest. Nothing is imported for it.
+
+All files are read when this module is imported, and again never: so a process knows the code that
+it was started with, whatever becomes of the files meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +29,26 @@ def digest(modules: Iterable[str]) -> str:
     """
     content = hashlib.sha256()
     for name in sorted(closure(modules)):
-        content.update(f"{name}\0{_code(name)}\0".encode())
+        content.update(f"{name}\0{_code(_source(name))}\0".encode())
     return content.hexdigest()
 
 
 def of_trial(measure: str, dataset: str) -> str:
     """Return the digest of the code that a trial of some measurement and dataset goes through."""
-    return digest([MEASUREMENTS[measure].module, f"bench.data.datasets.{dataset}"])
+    return digest(modules_of_trial(measure, dataset))
+
+
+def edited(modules: Iterable[str]) -> list[str]:
+    """Return which modules that some depend on were edited since this process was started.
+
+    Not those of which only comments or docstrings were edited.
+    """
+    return [name for name in sorted(closure(modules)) if not _as_it_was(name)]
+
+
+def modules_of_trial(measure: str, dataset: str) -> list[str]:
+    """Return the modules that a trial of some measurement and dataset starts from."""
+    return [MEASUREMENTS[measure].module, f"bench.data.datasets.{dataset}"]
 
 
 def closure(modules: Iterable[str]) -> set[str]:
@@ -47,12 +64,11 @@ def closure(modules: Iterable[str]) -> set[str]:
 
 
 @cache
-def _code(module: str) -> str:
+def _code(source: str) -> str:
     """Return a module's text without comments, docstrings and empty lines outside strings.
 
     Text and not tokens or a syntax tree, which are not the same in every version of Python.
     """
-    source = _source(module)
     tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     words = [token for token in tokens if token.type not in (tokenize.NL, tokenize.COMMENT)]
     lines, docstrings = source.split("\n"), _docstrings(words)
@@ -63,6 +79,17 @@ def _code(module: str) -> str:
         lines[first - 1 : last] = [rest, *[""] * (last - first)]
     inside = {n for t in words if t not in docstrings for n in range(t.start[0], t.end[0] - 1)}
     return "\n".join(line for n, line in enumerate(lines) if line.strip() or n in inside)
+
+
+def _as_it_was(module: str) -> bool:
+    path = _file(module)
+    try:
+        if path is None:
+            return False
+        before, now = _source(module), _text(path)
+        return now == before or _code(now) == _code(before)
+    except (OSError, SyntaxError, tokenize.TokenError):  # half written, say
+        return False
 
 
 def _docstrings(words: list[tokenize.TokenInfo]) -> list[tokenize.TokenInfo]:
@@ -107,4 +134,11 @@ def _source(module: str) -> str:
     path = _file(module)
     if path is None:
         raise ValueError(f"no module {module}")
+    return _SOURCES[path] if path in _SOURCES else _text(path)
+
+
+def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+_SOURCES = {path: _text(path) for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))}

@@ -11,9 +11,9 @@ import numpy as np
 
 from bench import metrics
 from bench.data import border_weights, registry
-from bench.data.dataset import Dataset, DatasetSettings, fingerprint
+from bench.data.dataset import Dataset, DatasetSettings
 from bench.errors import UserError, nearest
-from bench.experiment import code_digest, design, environment
+from bench.experiment import code_digest, data_digest, design, environment
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Stale
 from bench.experiment.trial import Arm, Trial
@@ -136,20 +136,13 @@ def _provenances(
     used = [(arm.settings.data, arm.settings.splits(experiment.measure)) for arm in arms]
     found: dict[tuple[DatasetSettings, tuple[str, ...]], Provenance] = {
         (data, splits): {
-            "data": _data_digest(datasets[data], splits),
+            "data": data_digest.of_dataset(datasets[data], splits),
             "code": code_digest.of_trial(experiment.measure, data.name),
             "versions": environment.versions(),
         }
         for data, splits in dict.fromkeys(used)
     }
     return [found[one] for one in used]
-
-
-def _data_digest(dataset: Dataset, splits: tuple[str, ...]) -> str:
-    """Digest what a trial reads: adding test images makes no trial on validation stale."""
-    read = [dataset.splits[name].fingerprint for name in splits if name in dataset.splits]
-    # Where no images are read, only the classes and the number of channels matter.
-    return fingerprint(*dataset.classes, *(read or [f"{dataset.in_channels} channels"]))
 
 
 def _digest(measure: str, arm: Arm, provenance: Provenance) -> str:

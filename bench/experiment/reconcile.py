@@ -10,19 +10,23 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.errors import UserError
 from bench.experiment.trial import Trial, TrialSettings
 from bench.store import claims, damage, files
 from bench.store.damage import free, move
 from bench.store.folder import Store
 from bench.store.records import Record, is_final
 
+Tell = Callable[[str], None]
+
 _LOCK = "reconcile"  # the claim of the one run that may reconcile a folder
+_RUN = "run"  # the claim that all runs share that use a folder
 _WAIT = 0.2  # seconds until it is tried again
 
 
@@ -45,28 +49,53 @@ class Review:
     accepted: Mapping[str, Stale] = field(default_factory=dict)  # key in the plan → taken for it
 
 
+@contextlib.contextmanager
+def joined(store: Store, trials: Sequence[Trial], tell: Tell) -> Iterator[contextlib.ExitStack]:
+    """Use a results folder for the time of a ``with`` block; yield what ends having it alone.
+
+    Until then no other run may look at what is stored, or change it: for ``review``, and for
+    writing the plan. ``tell`` is given a line every minute of waiting for that.
+
+    Raises:
+        UserError: if a run is under way that measures some of the trials with other settings, code
+            or data: each would put the results of the other aside.
+    """
+    path = store.claim_file(_RUN)
+    with contextlib.ExitStack() as alone:
+        alone.enter_context(_alone(store, tell))
+        handle = claims.take(path, needed=store.needs_locks, shared=True)
+        while handle is None:  # another run is about to remove it
+            time.sleep(_WAIT)
+            handle = claims.take(path, needed=store.needs_locks, shared=True)
+        try:
+            if not claims.is_alone(handle):
+                _refuse_another_plan(store, trials)
+            yield alone
+        finally:
+            claims.leave(path, handle)
+
+
 def review(store: Store, trials: Sequence[Trial], *, accept_stale: bool = False) -> Review:
-    """Make a results folder ready for a run; of several runs, one at a time.
+    """Make a results folder ready for a run that has it alone.
 
     With ``accept_stale``, finished records of other code, data or versions are taken as they are.
     UserError if something cannot be moved or removed.
     """
     keys = {trial.key for trial in trials}
-    with _alone(store):
-        try:
-            _remove_leftovers(store)
-            _restore(store, keys - store.keys())
-            found = stale(store, trials)
-            accepted = _newest(store, found) if accept_stale else {}
-            used = keys | {one.record.key for one in accepted.values()}
-            damaged = damage.set_aside(store, used)
-            others = [one for one in found if accepted.get(one.planned) != one]
-            archive = _archive(store, others)
-        except OSError as error:
-            why = f"cannot be moved or removed ({error.strerror})"
-            raise files.Unwritable(f"{error.filename}: {why}") from error
-        intact = {key: one for key, one in accepted.items() if store.has(one.record.key)}
-        return Review(tuple(damaged), tuple(others), archive, intact)
+    try:
+        _remove_leftovers(store)
+        _restore(store, keys - store.keys())
+        found = stale(store, trials)
+        accepted = _newest(store, found) if accept_stale else {}
+        used = keys | {one.record.key for one in accepted.values()}
+        damaged = damage.set_aside(store, used)
+        others = [one for one in found if accepted.get(one.planned) != one]
+        archive = _archive(store, others)
+    except OSError as error:
+        why = f"cannot be moved or removed ({error.strerror})"
+        raise files.Unwritable(f"{error.filename}: {why}") from error
+    intact = {key: one for key, one in accepted.items() if store.has(one.record.key)}
+    return Review(tuple(damaged), tuple(others), archive, intact)
 
 
 def stale(store: Store, trials: Sequence[Trial]) -> list[Stale]:
@@ -74,13 +103,17 @@ def stale(store: Store, trials: Sequence[Trial]) -> list[Stale]:
     records = store.held(store.keys() - {trial.key for trial in trials})
     if not records:
         return []
-    planned = {(json.dumps(t.arm.levels, sort_keys=True), t.seed): t for t in trials}
+    planned = {(_signature(t.arm.levels), t.seed): t for t in trials}
     found = []
     for record in records.values():
-        trial = planned.get((json.dumps(record.arm, sort_keys=True), record.seed))
+        trial = planned.get((_signature(record.arm), record.seed))
         if trial is not None:
             found.append(Stale(trial.key, record, _differences(trial, record)))
     return found
+
+
+def _signature(levels: Mapping[str, Any]) -> str:
+    return json.dumps(levels, sort_keys=True)
 
 
 def _differences(trial: Trial, record: Record) -> tuple[str, ...]:
@@ -113,14 +146,30 @@ def _newest(store: Store, found: Iterable[Stale]) -> dict[str, Stale]:
     return {one.planned: one for one in sorted(usable, key=lambda one: one.record.started)}
 
 
+def _refuse_another_plan(store: Store, trials: Sequence[Trial]) -> None:
+    planned = {(_signature(trial.arm.levels), trial.seed): trial.key for trial in trials}
+    stored = store.read_plan()
+    for one in stored.trials if stored is not None else ():
+        key = planned.get((one.signature, one.seed), one.key)
+        if key != one.key and not one.stale:
+            raise UserError(
+                f"{store.folder}: another run is under way here, in which {one.label}, seed "
+                f"{one.seed} has other settings, code or data; wait for its end, or give this "
+                "experiment another name (--set name=…)"
+            )
+
+
 @contextlib.contextmanager
-def _alone(store: Store) -> Iterator[None]:
+def _alone(store: Store, tell: Tell) -> Iterator[None]:
     """Wait until no other run reconciles the folder, and keep others from it meanwhile."""
-    while True:
+    for due in claims.minutes():
         with store.claim(_LOCK) as claim:
             if claim is not None:
                 yield
                 return
+        if due:
+            who = claims.holder(store.claim_file(_LOCK))
+            tell(f"{store.folder}: waiting for another run that looks at what is stored ({who})")
         time.sleep(_WAIT)
 
 
@@ -128,11 +177,12 @@ def _remove_leftovers(store: Store) -> None:
     """Remove temporary files and claims of dead processes, and states of finished trials."""
     files.remove_leftovers(store.folder)
     for path in (store.folder / "claims").glob("*"):
-        if path.name != _LOCK:
+        if path.name not in (_LOCK, _RUN):
             claims.remove_if_free(path)
-    for path in (store.folder / "partial").glob("*"):
-        if store.has(path.name):
-            store.drop_partial(path.name)
+    kept = [path.name for path in (store.folder / "partial").glob("*")]
+    for key, record in store.held(kept).items():
+        if is_final(record):
+            store.drop_partial(key)
 
 
 def _restore(store: Store, keys: set[str]) -> None:

@@ -14,9 +14,10 @@ from bench.errors import UserError
 from bench.store import claims, files
 from bench.store.files import Damaged
 from bench.store.plans import Plan
-from bench.store.records import Record
+from bench.store.records import Record, is_final
 from bench.store.results import validated
 
+PARTS = ("trials", "details", "blobs", "partial", "claims")
 _BLOB = re.compile(rb'"(blobs/[0-9a-f]{64}\.[a-z0-9]+)"')
 
 
@@ -102,10 +103,14 @@ class Store:
         return content
 
     def commit(self, record: Record, details: Mapping[str, Any]) -> None:
-        """Store a finished trial. The record is written last: it is the commit."""
+        """Store how a trial ended. The record is written last: it is the commit.
+
+        The state of its training goes only where the trial is not tried again.
+        """
         files.write_json(self.details_file(record.key), details)
         files.write_json(self.record_file(record.key), record.model_dump(mode="json"))
-        self.drop_partial(record.key)
+        if is_final(record):
+            self.drop_partial(record.key)
 
     def write_partial(self, key: str, content: bytes) -> None:
         """Keep the state of a trial that is not finished, in place of an earlier one."""
@@ -130,7 +135,7 @@ class Store:
     @contextlib.contextmanager
     def claim(self, key: str) -> Iterator[int | None]:
         """Claim a trial for the time of a ``with`` block; None where another runner has it."""
-        path = self.folder / f"claims/{key}"
+        path = self.claim_file(key)
         claim = claims.take(path, needed=self.needs_locks)
         if claim is None:
             yield None
@@ -144,14 +149,18 @@ class Store:
             files.at("claim released")
 
     def check_writable(self) -> None:
-        """Create the folder and try to write in it; UserError if that is not possible."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.folder):
-                pass
-        except OSError as error:
-            why = f"results cannot be written ({error.strerror})"
-            raise UserError(f"{self.folder}: {why}") from None
+        """Create the folder and what it is divided into, and try to write in each.
+
+        UserError if that is not possible.
+        """
+        for folder in (self.folder, *(self.folder / name for name in PARTS)):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                why = f"results cannot be written ({error.strerror})"
+                raise UserError(f"{folder}: {why}") from None
 
     def record_file(self, key: str) -> Path:
         """Return where the record of a trial belongs."""
@@ -160,6 +169,10 @@ class Store:
     def details_file(self, key: str) -> Path:
         """Return where the details of a trial belong."""
         return self.folder / f"details/{key}.json"
+
+    def claim_file(self, key: str) -> Path:
+        """Return the file by which a trial is claimed."""
+        return self.folder / f"claims/{key}"
 
     def partial_file(self, key: str) -> Path:
         """Return where the state of an unfinished trial belongs."""

@@ -104,8 +104,10 @@ def perform(folder, server, seeds):
         }
     )
     here = Path(folder)
+    store = Store(here / "few")
+    store.check_writable()
     jobs = [
-        Job(trial, "few", MEASUREMENTS["accuracy"], Store(here / "few"), here)
+        Job(trial, "few", MEASUREMENTS["accuracy"], store, here)
         for trial in plan.plan(described, here)
     ]
     for record in processes(jobs, Said(), lambda: False, fresh=True):

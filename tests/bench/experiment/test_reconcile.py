@@ -1,12 +1,16 @@
 """What a run does first: remove leftovers, move damaged files and records of other versions."""
 
+import os
+import platform
+
 import pytest
 
+from bench.errors import UserError
 from bench.experiment import reconcile
 from bench.experiment.trial import Arm, Trial, TrialSettings
-from bench.store import files
+from bench.store import claims, files
 from bench.store.folder import Store
-from bench.store.plans import Plan
+from bench.store.plans import Plan, PlannedTrial
 
 CODE = {"code": "c1", "data": "d1", "versions": "v1"}
 
@@ -203,11 +207,36 @@ def test_one_run_at_a_time_reconciles_a_folder(store, monkeypatch):
         waits.append(seconds)
         other_run.__exit__(None, None, None)
 
+    said = []
     monkeypatch.setattr(reconcile.time, "sleep", wait)
+    monkeypatch.setattr(claims, "REMIND", 0.0)
     other_run = store.claim("reconcile")
     other_run.__enter__()
-    reconcile.review(store, PLAN)
-    assert len(waits) == 1
+    with reconcile.joined(store, PLAN, said.append):
+        assert len(waits) == 1
+    who = f"process {os.getpid()} on {platform.node()}"
+    assert said == [f"{store.folder}: waiting for another run that looks at what is stored ({who})"]
+
+
+def test_a_run_with_another_plan_has_to_wait_or_take_another_name(store):
+    def join(trials):
+        return reconcile.joined(store, trials, lambda line: None)
+
+    trials = tuple(
+        PlannedTrial(key=one.key, arm=one.arm.levels, label=one.arm.label, seed=one.seed)
+        for one in PLAN
+    )
+    more = [*PLAN, planned("z9", seed=7)]
+    with join(PLAN) as alone, alone:
+        store.write_plan(Plan(name="e", measure="accuracy", metric="mean_iou", trials=trials))
+        alone.close()
+        with join(more) as also:  # further seeds disturb nobody
+            also.close()
+            with pytest.raises(UserError, match="another run is under way here"):
+                join([planned("other", code="c9")]).__enter__()
+    with join([planned("other", code="c9")]):  # nobody is there any more
+        pass
+    assert list((store.folder / "claims").iterdir()) == []
 
 
 def test_what_cannot_be_moved_is_named(store, commit):
