@@ -94,3 +94,9 @@ def test_a_full_disk(chaos):
     assert found["one line"] == found["full"] > 0
     if FULL:
         assert found["met"] == ["blobs", "details", "partial", "trials"]
+
+
+def test_whatever_happens_in_any_order(chaos):
+    found = chaos("machine", 300 if FULL else 4)
+    assert found["examples"] >= 4
+    assert found["results checked"] > 0

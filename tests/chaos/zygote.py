@@ -353,6 +353,14 @@ def disk(folder, steps):
         os.system(f"umount {mount}")
 
 
+def machine_of_states(folder, examples):
+    """Let everything happen to a folder in any order."""
+    sys.modules["zygote"] = sys.modules["__main__"]
+    import machine
+
+    return machine.run(folder, examples)
+
+
 COMMANDS = {
     "kills": kills,
     "training": lambda folder, count: kills(folder, count, real=True),
@@ -360,6 +368,7 @@ COMMANDS = {
     "pairs": pairs,
     "damage": damage,
     "disk": disk,
+    "machine": machine_of_states,
 }
 
 if __name__ == "__main__":
