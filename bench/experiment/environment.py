@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+# Beside torch, what computes anything of a result, itself or for another of these.
 PACKAGES = (
-    *("torchvision", "numpy", "albumentations"),
-    *("opencv-python-headless", "segmentation-models-pytorch"),
+    *("torchvision", "numpy", "scipy", "albumentations", "albucore", "opencv-python-headless"),
+    *("pillow", "scikit-image", "segmentation-models-pytorch", "timm", "safetensors"),
 )
 
 
@@ -69,8 +70,15 @@ def _machine() -> dict[str, Any]:
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "cudnn": cudnn.version() if torch.cuda.is_available() else None,
         "torch": str(torch.__version__),  # with what it was built for, such as +cu130
-        **{package: metadata.version(package) for package in PACKAGES},
+        **{package: _version(package) for package in PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # another build of OpenCV, say
+        return None
 
 
 def cpu_name() -> str:

@@ -1,12 +1,17 @@
 """Which device a name means here, and what is written down about a machine."""
 
+import ast
 import json
+import sys
+from importlib import metadata
 
 import pytest
 import torch
 
+from bench.data import registry
 from bench.errors import UserError
-from bench.experiment import environment
+from bench.experiment import code_digest, environment
+from bench.measurements import MEASUREMENTS
 
 
 @pytest.fixture
@@ -59,3 +64,28 @@ def test_a_description_can_be_stored_and_names_nobody():
     assert described["device"] == "cpu"
     assert described["device_name"] == described["cpu"] != ""
     assert not {"hostname", "user", "path"} & set(described)
+
+
+# What computes no part of a result.
+OTHERS = {"pydantic", "pydantic-core", "pyyaml", "pooch", "nvidia-ml-py", "typing-extensions"}
+
+
+def test_every_package_that_computes_is_described():
+    """Read from the sources: what the code of any trial imports that is not ours."""
+    described = environment.describe(torch.device("cpu"), threads=1)
+    distributions = metadata.packages_distributions()
+    starts = [m for name in MEASUREMENTS for m in code_digest.modules_of_trial(name, "scenes")]
+    datasets = [f"bench.data.datasets.{name}" for name in registry.names()]
+    imported = set()
+    for module in code_digest.closure([*starts, *datasets]):
+        for node in ast.walk(ast.parse(code_digest._source(module))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module)
+    tops = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
+    used = {name for top in tops for name in distributions.get(top, ())}
+    ours = {"unet-bench"}
+    assert {"torch", "numpy", "scipy", "scikit-image"} <= used
+    assert {name.lower().replace("_", "-") for name in used} - OTHERS - ours <= described.keys()
+    assert all(described[name] for name in environment.PACKAGES)
