@@ -17,20 +17,22 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process gr
 
 
 def test_every_trial_has_a_process_and_every_end_a_record(start, tmp_path):
-    start(tricks.perform, tmp_path, [0, 1]).join(240)
+    start(tricks.perform, tmp_path, [0, 1, 3]).join(240)
     said = (tmp_path / "stdout").read_text().splitlines()
     assert (tmp_path / "stderr").read_text() == ""
     assert [line for line in said if line.startswith("record")] == [
         "record 0 done None",
         "record 1 killed the process was ended by SIGKILL (the system does so when memory runs out)",
+        "record 3 killed the process was ended by SIGSEGV",
     ]
     assert said.count("epoch 0 0.5") == said.count("begun 0") == 1
-    pids = [(tmp_path / f"pid-{seed}").read_text().split() for seed in (0, 1)]
-    assert len({pid for pid, _ in pids}) == 2
+    pids = [(tmp_path / f"pid-{seed}").read_text().split() for seed in (0, 1, 3)]
+    assert len({pid for pid, _ in pids}) == 3
     assert len({parent for _, parent in pids}) == 1
     store = Store(tmp_path / "few")
     records = {record.seed: record for record in store.records()}
-    assert {seed: record.status for seed, record in records.items()} == {0: "done", 1: "killed"}
+    statuses = {0: "done", 1: "killed", 3: "killed"}
+    assert {seed: record.status for seed, record in records.items()} == statuses
     assert store.blob(records[0].accuracy.checkpoint) == b"x"
 
 

@@ -4,6 +4,7 @@ Outside pytest importing this is enough, so that worker processes do the same.
 """
 
 import dataclasses
+import faulthandler
 import os
 import signal
 import subprocess
@@ -139,6 +140,9 @@ def by_seed(seed, context):
             os.kill(os.getpid(), signal.SIGKILL)
         case 2:
             time.sleep(600)
+        case 3:
+            faulthandler.disable()
+            os.kill(os.getpid(), signal.SIGSEGV)
     result = AccuracyResult(
         classes=("a",), palette=((0, 0, 0),), split="val", chosen_epoch=1, counts={},
         metrics={"mean_iou": 0.25}, checkpoint=context.put(b"x", ".bin"),
