@@ -97,6 +97,6 @@ def test_a_full_disk(chaos):
 
 
 def test_whatever_happens_in_any_order(chaos):
-    found = chaos("machine", 300 if FULL else 4)
-    assert found["examples"] >= 4
+    found = chaos("machine", 300 if FULL else 2)
+    assert found["examples"] >= 2
     assert found["results checked"] > 0
