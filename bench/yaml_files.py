@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from bench import plain_files
 from bench.errors import UserError
 
 MAX_BYTES = 1 << 20
@@ -19,9 +20,7 @@ def read_mapping(path: Path) -> dict[Any, Any]:
     or aliases, gives a key twice, or holds anything but a mapping.
     """
     try:
-        if not path.is_file() and not path.is_dir():
-            path.stat()  # says what is wrong with one that is not there
-            raise UserError(f"{path}: no plain file")  # a pipe or a device may have no end
+        plain_files.check(path)
         with path.open(encoding="utf-8") as file:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:

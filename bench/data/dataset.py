@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import plain_files
 from bench.errors import UserError
 from bench.settings import Settings
 
@@ -123,6 +124,7 @@ def fingerprint(*parts: str | bytes | Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, Path):
+            plain_files.check(part)
             try:
                 found = part.stat()
                 state = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

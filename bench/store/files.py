@@ -7,6 +7,7 @@ being written it is locked, so that a later run can tell what a dead process lef
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from bench import plain_files
 from bench.errors import UserError
 from bench.store import claims, upgrade
 
@@ -89,7 +91,8 @@ def current(content: bytes, path: Path) -> bytes:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return what a file holds; UserError names one that cannot be read."""
+    """Return what a plain file holds; UserError names one that cannot be read."""
+    plain_files.check(path)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -97,9 +100,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there completely or not at all, also after a power cut."""
+    """Write a file so that it is there completely or not at all, also after a power cut.
+
+    A link in its place is replaced, not followed. Unwritable names a file that cannot be written,
+    and a pipe or a device, which are never replaced.
+    """
     kind, middle = path.parent.name, len(content) // 2
     try:
+        _refuse_device(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         at(f"{kind} begins")
         with _temporary(path.parent) as (temporary, file):
@@ -118,6 +126,14 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         raise Unwritable(f"{path}: cannot be written ({error.strerror})") from error
     at(f"{kind} done")
+
+
+def _refuse_device(path: Path) -> None:
+    """Raise OSError rather than replace a pipe or a device, or a link to any, by a file."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is a pipe or a device")
+    if path.is_symlink() and path.readlink().is_relative_to("/proc"):
+        raise OSError(errno.EINVAL, "it stands for what this process has open")  # /dev/stdout
 
 
 def remove_leftovers(folder: Path) -> None:

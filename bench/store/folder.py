@@ -18,7 +18,8 @@ from bench.store.records import Record, is_final
 from bench.store.results import validated
 
 PARTS = ("trials", "details", "blobs", "partial", "claims")
-_BLOB = re.compile(rb'"(blobs/[0-9a-f]{64}\.[a-z0-9]+)"')
+_BLOB = re.compile(r"blobs/[0-9a-f]{64}\.[a-z0-9]+")
+_NAMED_BLOB = re.compile(f'"({_BLOB.pattern})"'.encode())
 
 
 class Store:
@@ -35,7 +36,7 @@ class Store:
     def read_plan(self) -> Plan | None:
         """Return the stored plan, or None where the folder holds none."""
         path = self.folder / "plan.json"
-        return validated(Plan, files.read_checked(path), path) if path.is_file() else None
+        return validated(Plan, files.read_checked(path), path) if path.exists() else None
 
     def write_plan(self, plan: Plan) -> None:
         """Store what the experiment consists of, in place of an earlier plan."""
@@ -47,7 +48,7 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Tell whether a trial has a record."""
-        return self.record_file(key).is_file()
+        return self.record_file(key).exists()
 
     def read(self, key: str) -> Record:
         """Return the record of a trial; UserError if it is damaged or cannot be read."""
@@ -60,7 +61,7 @@ class Store:
         record = validated(Record, content, path)
         if record.key != key:
             raise Damaged(path, f"damaged (it is the record of {record.key})")
-        return record, [name.decode() for name in _BLOB.findall(content)]
+        return record, [name.decode() for name in _NAMED_BLOB.findall(content)]
 
     def records(self) -> Iterator[Record]:
         """Yield every record, in the order of their keys."""
@@ -84,19 +85,26 @@ class Store:
     def details(self, key: str) -> dict[str, Any]:
         """Return the details stored beside a record; empty where there are none."""
         path = self.details_file(key)
-        return files.read_json(path) if path.is_file() else {}
+        return files.read_json(path) if path.exists() else {}
 
     def put(self, content: bytes, suffix: str) -> str:
         """Store bytes under their own digest and return their path inside the folder."""
         name = f"blobs/{hashlib.sha256(content).hexdigest()}{suffix}"
-        path = self.folder / name
-        if not path.is_file() or path.read_bytes() != content:
-            files.write_whole(path, content)
+        try:
+            self.blob(name)
+        except UserError:
+            files.write_whole(self.folder / name, content)
         return name
 
     def blob(self, name: str) -> bytes:
-        """Return the bytes that ``put`` stored; UserError if they are damaged or missing."""
+        """Return the bytes that ``put`` stored; UserError if they are damaged, missing or a link.
+
+        Records may come from anywhere: what they name is read in ``blobs/`` or not at all.
+        """
         path = self.folder / name
+        if not _BLOB.fullmatch(name) or path.is_symlink():
+            why = "only plain files in blobs/ are read as pictures and checkpoints"
+            raise UserError(f"{self.folder}: {name!r} is refused; {why}")
         content = files.read_bytes(path)
         if hashlib.sha256(content).hexdigest() != path.stem:
             raise Damaged(path, "damaged (its content does not match its name)")
@@ -120,7 +128,7 @@ class Store:
     def read_partial(self, key: str) -> bytes | None:
         """Return the state that was kept of a trial; None where there is none."""
         path = self.partial_file(key)
-        if not path.is_file():
+        if not path.exists():
             return None
         content = files.read_bytes(path)
         if hashlib.sha256(content[32:]).digest() != content[:32]:

@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from bench import plain_files
 from bench.errors import UserError, nearest
 from unet.checkpoints import from_state_dict
 from unet.model import Padding, UNet
@@ -50,6 +51,7 @@ def load(path: Path) -> Checkpoint:
     format, not the name. UserError if the file is missing or damaged, contains no weights, or could
     execute code.
     """
+    plain_files.check(path)
     try:
         with path.open("rb") as file:
             start = file.read(9)

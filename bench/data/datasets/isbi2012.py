@@ -68,7 +68,7 @@ def load(settings: Settings, root: Path) -> Dataset:
     """Open the training stack; UserError if a file is missing, or not the challenge's."""
     files = [root / "isbi2012" / f"train-{kind}.tif" for kind in ("volume", "labels")]
     for file in files:
-        if not file.is_file():
+        if not file.exists():
             raise UserError(f"{file}: no such file; put the challenge's training stack there")
     content = fingerprint(*files)
     volume, labels = _stacks(*files, content)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bench import plain_files
 from bench.errors import UserError
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all (0 = not known)
@@ -36,11 +37,13 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_members: int) -> 
     """Unpack a zip or tar archive (plain, gz, bz2, xz) into a folder that does not exist yet.
 
     The content of the file tells its kind, not its name. The folder exists afterwards only if
-    everything was unpacked. UserError if the file is no archive, is damaged, is larger than
-    allowed (bytes of content, files and folders), or has anything but files and folders inside.
+    everything was unpacked. UserError if the file is no archive or no plain file, is damaged, is
+    larger than allowed (bytes of content, files and folders), or has anything but files and folders
+    inside.
     """
     if folder.exists():
         raise ValueError(f"{folder} exists already")
+    plain_files.check(archive)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking-") as staging:
         target = Path(staging) / "content"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from bench import plain_files
 from bench.errors import UserError
 
 _FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -70,6 +71,7 @@ def _single(path: Path, *, exact: bool) -> Image.Image:
 
 
 def _frames(path: Path, *, exact: bool) -> list[Image.Image]:
+    plain_files.check(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # oddities in tags that do not touch the pixels

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import plain_files
 from bench.data.dataset import Image, Mask
 from bench.data.files import palette
 from bench.data.files.images import read_colour, read_grey, read_ids
@@ -118,8 +119,9 @@ def _listed_splits(folder: Path, images: dict[str, Path]) -> dict[str, list[str]
     seen: dict[str, str] = {}
     for split in SPLITS:
         path = folder / f"{split}.txt"
-        if not path.is_file():
+        if not path.exists():
             continue
+        plain_files.check(path)
         splits[split] = []
         try:
             lines = path.read_text(encoding="utf-8").splitlines()

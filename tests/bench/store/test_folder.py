@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import UserError
-from bench.store import files
+from bench.store import damage, files, load_model
 from bench.store.files import SCHEMA, Damaged
 from bench.store.folder import Store
 from bench.store.plans import Plan
@@ -230,3 +230,46 @@ def test_a_read_only_folder_is_named(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="results cannot be written"):
         Store(tmp_path / "small").check_writable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "plan.json",
+        f"blobs/../{'0' * 64}.png",
+        f"/blobs/{'0' * 64}.png",
+        f"blobs/{'0' * 64}.png\n",
+        "",
+    ],
+)
+def test_no_name_leads_out_of_the_pictures(tmp_path, name):
+    store = Store(tmp_path / "store")
+    store.put(b"picture", ".png")
+    with pytest.raises(UserError, match="is refused; only plain files in blobs/"):
+        store.blob(name)
+    assert len(damage.check_blob(store, name)) == 1
+
+
+def test_a_picture_is_no_link(tmp_path):
+    store = Store(tmp_path / "store")
+    name = store.put(b"picture", ".png")
+    (store.folder / name).rename(tmp_path / "elsewhere")
+    (store.folder / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="is refused"):
+        store.blob(name)
+    assert store.put(b"picture", ".png") == name
+    assert store.blob(name) == b"picture"
+    assert not (store.folder / name).is_symlink()
+
+
+def test_a_checkpoint_elsewhere_is_not_loaded(tmp_path, make_record):
+    store = Store(tmp_path / "store")
+    record = make_record(in_result={"checkpoint": "../../weights.safetensors"}, settings={})
+    store.commit(record, {})
+    planned = {"key": record.key, "arm": record.arm, "label": record.label, "seed": record.seed}
+    plan = {"name": "small", "measure": "accuracy", "metric": "mean_iou", "trials": (planned,)}
+    store.write_plan(Plan.model_validate(plan))
+    with pytest.raises(UserError, match=r"'../../weights\.safetensors' is refused"):
+        load_model.of_trial(store)
