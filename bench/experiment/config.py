@@ -46,6 +46,13 @@ class Experiment(TrialSettings):
         "throughput, ratios nearer to 1: 0.02 is within a factor 1.02",
     )
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder_of_its_own(cls, name: str) -> str:
+        if name.lower() == "index.html":
+            raise ValueError(f"{name!r} is the page that lists all experiments; take another name")
+        return name
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_measurement(cls, values: Any) -> Any:

@@ -65,6 +65,7 @@ NUMBERS = {
     "a name that leads anywhere": ("name=/tmp/x", "name: "),
     "a name of two lines": ('name="a\\nb"', "name: "),
     "a name that ends its line": ('name="a\\n"', "name: "),
+    "a name that is the list of experiments": ("name=Index.HTML", "name: 'Index.HTML' is the page that lists"),
     "a name that is HTML": ("name=<b>a</b>", "name: "),
     "no name": ('name=""', "name: "),
     "a dataset elsewhere": ("data.name=../datasets", "unknown dataset"),
