@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,7 +92,7 @@ def data_audit(
     if output is not None:
         from bench.report.formats import audit_page
 
-        write(output, audit_page.render(dataset, split, found, settings or []))
+        write(output, audit_page.render(dataset, split, found, settings or []).encode())
         say(f"page: {output}")
         return 0
     table = Table("metric variant", *map(str, found.table.columns), box=None)
@@ -115,11 +116,12 @@ def data_preview(
     """Draw images of a dataset above their labels."""
     from bench.data.preview import preview
 
-    figure = preview(_load(name, settings, data), split, count=count)
+    figure, picture = preview(_load(name, settings, data), split, count=count), io.BytesIO()
     try:
-        figure.savefig(output)
-    except (OSError, ValueError) as error:
+        figure.savefig(picture, format=output.suffix[1:] or "png")
+    except ValueError as error:
         raise UserError(f"{output}: cannot be written ({error})") from error
+    write(output, picture.getvalue())
     say(f"picture: {output}")
     return 0
 

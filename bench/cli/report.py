@@ -8,17 +8,22 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.terminal import Names, Results, experiments, say
+from bench.cli.terminal import Names, Results, experiments, say, warn
 
+Output = Annotated[Path | None, typer.Option(help="Folder for the reports instead of results.")]
 Formats = Annotated[str, typer.Option("--format", help="Of html, md, csv and tex, comma between.")]
 
 
 def report(
-    names: Names = None, results: Results = Path("results"), formats: Formats = "html,md,csv,tex"
+    names: Names = None,
+    results: Results = Path("results"),
+    output: Output = None,
+    formats: Formats = "html,md,csv,tex",
 ) -> int:
     """Write the report of each experiment, from what is stored and nothing else.
 
-    Unless a single one is named, also results/index.html, which lists them all.
+    It is NAME/report in the folder of results, or in that of --output; then the results are only
+    read. Unless a single one is named, index.html beside them lists all experiments.
     """
     # The matrices of a report are so small that Numpy's threads would mostly wait for each other,
     # by spinning; beside other work a report took several times as long for it.
@@ -28,6 +33,10 @@ def report(
     stores = experiments(results, names)
     wanted = [name.strip() for name in formats.split(",")]
     index = None if names and len(names) == 1 else results
-    for path in reports.write_all(stores, wanted, index=index):
+    for page in (folder / "index.html" for folder in (results, output or results)):
+        if index is not None and page.is_dir():
+            warn(f"{page}: is a folder, so that no page lists the experiments")
+            index = None
+    for path in reports.write_all(stores, wanted, index=index, output=output):
         say(f"report: {path}")
     return 0

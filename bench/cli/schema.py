@@ -23,5 +23,5 @@ def schema(output: Output = None, of: Of = "experiment") -> int:
     if output is None:
         sys.stdout.write(content)
     else:
-        write(output, content)
+        write(output, content.encode())
     return 0

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench.errors import UserError, nearest
+from bench.store.files import write_whole
 from bench.store.folder import Store
 
 out = Console(soft_wrap=True, highlight=False)
@@ -45,12 +46,11 @@ def _visible(line: str) -> str:
     return "".join(c if c.isprintable() else " " for c in line)
 
 
-def write(path: Path, content: str) -> None:
-    """Write a text file that the user named, or raise UserError."""
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+def write(path: Path, content: bytes) -> None:
+    """Write a file that the user named, whole or not at all, or raise UserError."""
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: cannot be written (no such folder)")
+    write_whole(path, content)
 
 
 def check_free(path: Path, *, force: bool) -> None:

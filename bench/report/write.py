@@ -12,9 +12,10 @@ from bench.errors import UserError, nearest
 from bench.report.document import Document
 from bench.report.figures.encode import encode
 from bench.report.figures.registry import FIGURES
-from bench.report.formats import html, latex, markdown
+from bench.report.formats import csv, html, latex, markdown
 from bench.report.formats import index as index_page
 from bench.report.tables.registry import TABLES
+from bench.store.files import write_whole
 from bench.store.folder import Store
 from bench.store.image_counts import collector_paused
 
@@ -22,68 +23,81 @@ SUFFIXES = ("png", "svg")
 DEFAULT_FORMATS = ("html", "md", "csv", "tex")
 
 
-def write(store: Store, formats: Sequence[str] = DEFAULT_FORMATS) -> Path:
+def write(
+    store: Store, formats: Sequence[str] = DEFAULT_FORMATS, *, output: Path | None = None
+) -> Path:
     """Write a report into ``report/`` of a results folder; return the first format's main file.
 
-    The same store gives the same bytes; nothing else is read. ``formats`` are keys of ``FORMATS``.
-    UserError if one is unknown, or results cannot be read or the report written.
+    With ``output`` it is written into ``output/<experiment>/report/``, and the results folder is
+    only read. The same store gives the same bytes; nothing else is read. ``formats`` are keys of
+    ``FORMATS``. UserError if one is unknown, results cannot be read or the report written, or a
+    folder of the report is a link: reports are written into no other place than they say.
     """
     _check(formats)
-    return _write_formats(load(store), formats)
+    return _write_formats(load(store), formats, output)
 
 
 def write_all(
-    stores: Iterable[Store], formats: Sequence[str] = DEFAULT_FORMATS, *, index: Path | None = None
+    stores: Iterable[Store],
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    *,
+    index: Path | None = None,
+    output: Path | None = None,
 ) -> Iterator[Path]:
     """Write the reports of several experiments, and a page that lists all of the folder ``index``.
 
     Yields the main file of each report, as soon as it is written; then ``index.html``, if that
-    lists more than one experiment. UserError as ``write``.
+    lists more than one experiment; it lies in ``output`` too, if that is given. UserError as
+    ``write``.
     """
     _check(formats)
     entries = {}
     for store in stores:
         results = load(store)
-        yield _write_formats(results, formats)
+        yield _write_formats(results, formats, output)
         if index is not None:
-            entries[store.folder] = index_page.entry(results)
+            entries[store.folder] = index_page.entry(results, _folder(store, output))
     if index is not None:
         others = sorted(path.parent for path in index.glob("*/plan.json"))
-        listed = [entries.get(path) or _other(Store(path)) for path in others]
-        page = _write(index / "index.html", index_page.render(listed).encode())
+        listed = [entries.get(path) or _other(Store(path), output) for path in others]
+        page = _write((output or index) / "index.html", index_page.render(listed))
         if len(listed) > 1:
             yield page
 
 
-def _other(store: Store) -> index_page.Entry:
+def _folder(store: Store, output: Path | None) -> Path:
+    """Return the folder in which the folder ``report`` of an experiment lies."""
+    return store.folder if output is None else output / store.folder.name
+
+
+def _other(store: Store, output: Path | None) -> index_page.Entry:
     """Return what is listed of an experiment that was not asked for, even if it is damaged."""
     try:
-        return index_page.entry(load(store))
+        return index_page.entry(load(store), _folder(store, output))
     except UserError as error:
         return index_page.Entry(store.folder.name, "", str(error), (), "", "")
 
 
 def write_html(document: Document, folder: Path) -> Path:
     """Write ``report.html``, which needs no other file."""
-    return _write(folder / "report.html", html.render(document).encode())
+    return _write(folder / "report.html", html.render(document))
 
 
 def write_latex(document: Document, folder: Path) -> Path:
     """Write ``report.tex``: tables to be input into a paper."""
-    return _write(folder / "report.tex", latex.render(document.results).encode())
+    return _write(folder / "report.tex", latex.render(document.results))
 
 
 def write_markdown(document: Document, folder: Path) -> Path:
     """Write ``report.md`` and the figures that it shows."""
     write_figures(document.figures, folder / "figures")
-    return _write(folder / "report.md", markdown.render(document).encode())
+    return _write(folder / "report.md", markdown.render(document))
 
 
 def write_csv(document: Document, folder: Path) -> Path:
     """Write one CSV file for each of ``TABLES``; return the one of all trials."""
     for name, table in TABLES.items():
-        content = table(document.results).to_csv(index=False, lineterminator="\n")
-        _write(folder / f"{name}.csv", content.encode())
+        _write(folder / f"{name}.csv", csv.render(table(document.results)))
     return folder / "trials.csv"
 
 
@@ -93,7 +107,7 @@ def write_figures(figures: Mapping[str, Figure], folder: Path) -> None:
         for suffix in SUFFIXES:
             path = folder / f"{name}.{suffix}"
             if name in figures:
-                _write(path, encode(figures[name], suffix))
+                write_whole(path, encode(figures[name], suffix))
             else:
                 path.unlink(missing_ok=True)
 
@@ -107,19 +121,18 @@ def _check(formats: Sequence[str]) -> None:
 
 
 @collector_paused()  # figures are of many small things, and stay until the report is written
-def _write_formats(results: Analysis, formats: Sequence[str]) -> Path:
-    folder = results.store.folder / "report"
+def _write_formats(results: Analysis, formats: Sequence[str], output: Path | None) -> Path:
+    folder = _folder(results.store, output) / "report"
+    for made in (*([folder.parent] if output else []), folder, folder / "figures"):
+        if made.is_symlink():
+            raise UserError(f"{made}: is a link; remove it, or write elsewhere with --output DIR")
     document = Document(results)
     main_files = [FORMATS[name](document, folder) for name in dict.fromkeys(formats)]
     return main_files[0]
 
 
-def _write(path: Path, content: bytes) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+def _write(path: Path, text: str) -> Path:
+    write_whole(path, text.encode(errors="replace"))  # names of files need be no text
     return path
 
 

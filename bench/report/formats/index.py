@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 from bench.analysis.analysis import Analysis
@@ -23,10 +25,10 @@ class Entry:
     link: str  # where its report lies, from the list; empty where there is none
 
 
-def entry(results: Analysis) -> Entry:
-    """Return what is listed of an experiment."""
-    folder = results.store.folder
+def entry(results: Analysis, folder: Path) -> Entry:
+    """Return what is listed of an experiment, whose report lies in ``folder/report``."""
     page = folder / "report" / "report.html"
+    path = os.fsencode(page.relative_to(folder.parent).as_posix())
     counts = results.trials["status"].value_counts(sort=False)
     ordered = sorted(counts.items(), key=lambda item: item[0] != "done")
     return Entry(
@@ -35,7 +37,7 @@ def entry(results: Analysis) -> Entry:
         answer=next(iter(say(results, "answer")), ""),
         counts=tuple((str(status), int(number)) for status, number in ordered),
         newest=max((record.started[:10] for record in results.records.values()), default=""),
-        link=quote(page.relative_to(folder.parent).as_posix()) if page.is_file() else "",
+        link=quote(path) if page.is_file() else "",
     )
 
 
