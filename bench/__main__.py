@@ -11,9 +11,11 @@ import sys
 
 import typer
 
-from bench.cli import compare, convert, data, export, report, run, schema, status
+from bench.cli import compare, convert, data, export, report, run, schema, status, streams
 from bench.cli.terminal import complain
 from bench.errors import UserError
+
+BROKEN_PIPE = 128 + 13  # exit status, as shells give it to what SIGPIPE ends
 
 app = typer.Typer(
     help="U-Net ablations: run an experiment, report on it, look after its data.",
@@ -38,6 +40,20 @@ def main(arguments: list[str] | None = None) -> int:
     # Beside two other busy processes a training step took 50 times as long for it; with a
     # shorter patience twice as long, and on a quiet machine no longer than before.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    with streams.lasting() as output:
+        status = _status(arguments)
+        output.flush()
+        if isinstance(output.failure, BrokenPipeError):
+            return status if status or not output.needed else BROKEN_PIPE
+        if output.failure is not None:
+            why = f"standard output cannot be written ({output.failure.strerror})"
+            complain(why, kind="error" if output.needed else "warning")
+            return status or (2 if output.needed else 0)
+        return status
+
+
+def _status(arguments: list[str] | None) -> int:
+    """Run a command and return its exit status; a mistake is said in one line."""
     try:
         return int(app(arguments, prog_name="python -m bench", standalone_mode=False) or 0)
     except UserError as error:

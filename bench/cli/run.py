@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from bench.cli import streams
 from bench.cli.terminal import Data, Results, Set, complain, out, say, warn
 from bench.errors import UserError
 from bench.measurements import MEASUREMENTS
@@ -77,6 +78,7 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
     from bench.execution import progress, run_experiment, signals
     from bench.training.checkpointing import Interrupted
 
+    streams.may_be_lost()  # a run outlives its terminal and its log
     command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])  # with all its options
     prepared = dataclasses.replace(prepared, command=command)
     shown = progress.choose(out, quiet=quiet)

@@ -122,7 +122,9 @@ def run_experiment(
             found = reconcile.review(store, trials, accept_stale=accept_stale)
             for line in _review_lines(found):
                 warn(line)
-            store.write_plan(plan.describe(experiment, trials, prepared.command, found.accepted))
+            # Names may be no text.
+            command = prepared.command.encode(errors="backslashreplace").decode()
+            store.write_plan(plan.describe(experiment, trials, command, found.accepted))
             records = store.held(keys)
         wanted = pending(records, (key for key in keys if key not in found.accepted))
         jobs = _jobs(prepared, records, wanted)

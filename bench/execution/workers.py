@@ -125,7 +125,7 @@ class Worker:
 
 
 def _started(target: Callable[[Connection], None], pipe: Connection) -> BaseProcess:
-    """Start a process that is deaf to Ctrl-C, which is for this process to act upon."""
+    """Start a process that is deaf to Ctrl-C and SIGHUP, which this process acts upon."""
     linux = sys.platform == "linux"
     context = multiprocessing.get_context("forkserver" if linux else "spawn")
     process: BaseProcess = context.Process(  # type: ignore[attr-defined]
@@ -146,11 +146,13 @@ def _no_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may say so
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _kill_group(process: BaseProcess) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +134,26 @@ def test_an_interruption_keeps_the_state_and_says_how_to_go_on(sweep, reference,
     assert (status, err) == (0, "")
     assert sweep.weights() == reference
     assert list((sweep.store.folder / "partial").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("options", [(), ("--jobs", 2)], ids=["in-process", "jobs"])
+def test_a_run_whose_terminal_goes_keeps_the_state(sweep, reference, options):
+    for name in ("stdout", "stderr"):
+        (sweep.folder / name).symlink_to("/dev/full")
+    sweep.kind("slow")
+    process = sweep.start(*options)
+    assert wait_for(lambda: any(sweep.folder.glob("epoch-*")))
+    for _ in range(2):  # from the terminal, and from the shell
+        os.killpg(process.pid, signal.SIGHUP)
+    process.join(200)
+    assert process.exitcode == 130
+    assert list((sweep.store.folder / "partial").iterdir())
+    assert list((sweep.store.folder / "claims").iterdir()) == []
+    sweep.kind("plain")
+    status, _, err = sweep.run()
+    assert (status, err) == (0, "")
+    assert sweep.weights() == reference
 
 
 def test_a_second_interruption_stops_at_once(sweep):
