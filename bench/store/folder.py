@@ -19,7 +19,6 @@ from bench.store.results import validated
 
 PARTS = ("trials", "details", "blobs", "partial", "claims")
 _BLOB = re.compile(r"blobs/[0-9a-f]{64}\.[a-z0-9]+")
-_NAMED_BLOB = re.compile(f'"({_BLOB.pattern})"'.encode())
 
 
 class Store:
@@ -61,7 +60,11 @@ class Store:
         record = validated(Record, content, path)
         if record.key != key:
             raise Damaged(path, f"damaged (it is the record of {record.key})")
-        return record, [name.decode() for name in _NAMED_BLOB.findall(content)]
+        names = record.accuracy.blobs if record.accuracy else []
+        for name in names:
+            if not _BLOB.fullmatch(name):
+                raise Damaged(path, f"damaged ({name!r} is no picture or checkpoint in blobs/)")
+        return record, names
 
     def records(self) -> Iterator[Record]:
         """Yield every record, in the order of their keys."""

@@ -84,6 +84,12 @@ class AccuracyResult(Stored):
     checkpoint: str | None = Field(None, description="blob of the weights, as safetensors")
     note: str | None = Field(None, description="what a reader of these scores has to know")
 
+    @property
+    def blobs(self) -> list[str]:
+        """Names of all pictures and checkpoints."""
+        pictures = [name for e in self.examples for name in (e.image, e.truth, e.prediction)]
+        return pictures if self.checkpoint is None else [*pictures, self.checkpoint]
+
 
 class WarmUp(Stored):
     """What came before the measured windows."""

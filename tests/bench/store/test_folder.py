@@ -271,5 +271,9 @@ def test_a_checkpoint_elsewhere_is_not_loaded(tmp_path, make_record):
     planned = {"key": record.key, "arm": record.arm, "label": record.label, "seed": record.seed}
     plan = {"name": "small", "measure": "accuracy", "metric": "mean_iou", "trials": (planned,)}
     store.write_plan(Plan.model_validate(plan))
-    with pytest.raises(UserError, match=r"'../../weights\.safetensors' is refused"):
+    with pytest.raises(Damaged, match=r"'../../weights\.safetensors' is no picture or checkpoint"):
         load_model.of_trial(store)
+    (tmp_path.parent / "weights.safetensors").write_bytes(b"mine")
+    assert len(damage.set_aside(store, {record.key})) == 1
+    assert not store.has(record.key)
+    assert (tmp_path.parent / "weights.safetensors").read_bytes() == b"mine"
