@@ -21,6 +21,10 @@ _FIRST, _LAST = "inc.double_conv.0.weight", "outc.conv.weight"
 _WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+")  # by DataParallel, by torch.compile
 _BIAS = re.compile(r"(.*double_conv)\.([03])\.bias")
 _DEEPEST = 16  # whose lowest map would have 65536 times the channels of the first
+_KEPT = {  # type of a network's tensor → those of weights that may be turned into it
+    torch.float32: (torch.float32, torch.float16, torch.bfloat16, torch.float64),
+    torch.int64: (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
+}
 
 
 def from_state_dict(weights: Mapping[str, Any], *, padding: Padding = "same") -> UNet:
@@ -30,33 +34,36 @@ def from_state_dict(weights: Mapping[str, Any], *, padding: Padding = "same") ->
     them; what is no tensor, such as ``mask_values``, is left out. Early versions of the family have
     biases before their batch norm: a normalisation takes the mean off and a bias with it, so they
     are taken off the running mean instead, which gives the same output up to rounding. All else
-    comes back bit for bit.
+    keeps its value to the last bit.
 
     Args:
         weights: name → tensor, of the milesial family or of `UNet`. They are copied.
         padding: of the convolutions, which leaves no trace in weights.
 
     Raises:
-        ValueError: naming the first tensor that is missing, unknown or of a wrong shape.
+        ValueError: naming the first tensor that is missing, unknown, of a wrong shape, not stored
+            whole (sparse, quantised, on the meta device, expanded), or whose values float32 cannot
+            keep.
     """
     named = {
         _WRAPPED.sub("", name): tensor
         for name, tensor in weights.items()
         if isinstance(tensor, Tensor)
     }
+    _check_plain(named)
     found = options(named)
     try:
         with torch.device("meta"):  # shapes alone: they may be those of a network too large to be
             model = UNet(**found, padding=padding)
     except RuntimeError as error:
         raise ValueError(f"{_FIRST!r} and the rest are of no U-Net that can be built") from error
-    if found["norm"] == "batch":
-        named = _without_biases(named)
+    biases = _biases(named) if found["norm"] == "batch" else {}
     expected = model.state_dict()
-    _check(named, expected)
-    copies = {
-        name: named[name].detach().to("cpu", own.dtype, copy=True) for name, own in expected.items()
-    }
+    _check({name: value for name, value in named.items() if name not in biases.values()}, expected)
+    _check_stored(named)
+    copies = {name: _exactly(name, named[name], own.dtype) for name, own in expected.items()}
+    for mean, bias in biases.items():
+        copies[mean] -= _exactly(bias, named[bias], torch.float32)
     model.load_state_dict(copies, assign=True)
     return model
 
@@ -92,18 +99,62 @@ def options(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def _without_biases(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Move the biases of convolutions into the running means of the batch norms behind them."""
-    kept = dict(weights)
+def _exactly(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a copy of a tensor on the CPU in the type that a network has.
+
+    Raises:
+        ValueError: if that is a type of another kind, or does not keep its values exactly.
+    """
+    own, wanted = (str(one).removeprefix("torch.") for one in (value.dtype, dtype))
+    if value.dtype not in _KEPT.get(dtype, (dtype,)):
+        raise ValueError(f"{name!r} is of type {own}; {wanted} is wanted")
+    value = value.detach().to("cpu")
+    copy = value.to(dtype, copy=True)
+    if value.dtype.itemsize > dtype.itemsize and not ((copy == value) | value.isnan()).all():
+        raise ValueError(f"{name!r} is of type {own}, with values that {wanted} cannot keep")
+    return copy
+
+
+def _biases(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return running mean of a batch norm → bias of the convolution before it, by name."""
+    found = {}
     for name, bias in weights.items():
-        found = _BIAS.fullmatch(name)
-        if found is None:
-            continue
-        mean = f"{found[1]}.{int(found[2]) + 1}.running_mean"
-        if mean in weights and weights[mean].shape == bias.shape:
-            kept[mean] = weights[mean] - bias
-            del kept[name]
-    return kept
+        if part := _BIAS.fullmatch(name):
+            mean = f"{part[1]}.{int(part[2]) + 1}.running_mean"
+            if mean in weights and weights[mean].shape == bias.shape:
+                found[mean] = name
+    return found
+
+
+def _check_plain(weights: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that are no plain arrays of numbers."""
+    for name, value in weights.items():
+        kinds = {
+            "nested": value.is_nested,
+            "quantised": value.is_quantized,
+            "sparse": value.layout != torch.strided,
+            "a shape without values (of the meta device)": value.is_meta,
+        }
+        for kind, is_so in kinds.items():
+            if is_so:
+                raise ValueError(f"{name!r} is {kind}; plain tensors are wanted")
+
+
+def _check_stored(weights: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that take more memory than they are stored in, as expanded ones do.
+
+    Single numbers may be shared: they are counters, and small.
+    """
+    left: dict[int, int] = {}  # storage → its bytes that no tensor has taken yet
+    for name, value in weights.items():
+        if value.ndim:
+            storage = value.untyped_storage()
+            left[storage._cdata] = left.get(storage._cdata, storage.nbytes()) - value.nbytes
+            if left[storage._cdata] < 0:
+                raise ValueError(
+                    f"{name!r} takes {value.nbytes} bytes, which are not stored (an expanded or "
+                    f"shared tensor: its storage has {storage.nbytes()})"
+                )
 
 
 def _check(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -56,7 +56,7 @@ def load(path: Path) -> Checkpoint:
         with path.open("rb") as file:
             start = file.read(9)
         # Safetensors start with eight bytes of length, then JSON; no pickle does.
-        holder = _safetensors(path) if start[8:] == b"{" else _holder(_unpickled(path))
+        holder = _safetensors(path) if start[8:] == b"{" else _holder(_unpickled(path), path)
     except UserError:
         raise
     except OSError as error:
@@ -102,8 +102,8 @@ def encode(checkpoint: Checkpoint, path: Path) -> bytes:
 def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], *, source: object) -> None:
     """Put weights into a model of the same names and shapes.
 
-    Else a UserError names ``source`` and the first tensor that is missing, unknown or of another
-    shape; the model is then unchanged.
+    Else a UserError names ``source`` and the first tensor that is missing, unknown, of another
+    shape or of another type; the model is then unchanged.
     """
     own = model.state_dict()
     for name in own:
@@ -115,6 +115,8 @@ def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], *, source: 
         if value.shape != own[name].shape:
             shapes = f"{tuple(value.shape)}, this model's {tuple(own[name].shape)}"
             raise UserError(f"{source}: {name!r} has the shape {shapes}")
+        if value.dtype != own[name].dtype:
+            raise UserError(f"{source}: {name!r} is {value.dtype}, this model's {own[name].dtype}")
     model.load_state_dict(dict(weights))
 
 
@@ -136,14 +138,18 @@ def _safetensors(path: Path) -> dict[str, Any]:
     return {**safetensors.torch.load_file(path), _MASK_VALUES: json.loads(values)}
 
 
-def _holder(found: Any) -> Mapping[Any, Any]:
+def _holder(found: Any, path: Path) -> Mapping[Any, Any]:
     """Return the mapping that contains the weights, which may be nested; else an empty one."""
-    if not isinstance(found, Mapping):
-        return {}
-    for name in _NESTED:
-        if isinstance(found.get(name), Mapping):
-            return _holder(found[name])
-    return found
+    passed = []
+    while isinstance(found, Mapping):
+        nested = [name for name in _NESTED if isinstance(found.get(name), Mapping)]
+        if not nested:
+            return found
+        passed.append(id(found))
+        found = found[nested[0]]
+        if id(found) in passed:
+            raise UserError(f"{path}: {nested[0]!r} in it contains itself")
+    return {}
 
 
 def _mask_values(found: Any) -> list[Any] | None:

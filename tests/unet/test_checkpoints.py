@@ -151,3 +151,74 @@ def test_a_bias_that_fits_no_batch_norm_is_refused():
     weights = UNet(3, 4, base_channels=2, depth=1).state_dict()
     with pytest.raises(ValueError, match=r"'inc.double_conv.0.bias' is no weight"):
         from_state_dict({**weights, "inc.double_conv.0.bias": torch.zeros(3)})
+
+
+# ----------------------------------------------------- what cannot be kept exactly, or is not there
+
+NAME = "down1.maxpool_conv.1.double_conv.0.weight"
+COUNTER = "inc.double_conv.1.num_batches_tracked"
+# fmt: off
+NOT_PLAIN = {
+    "on the meta device": (lambda v: v.to("meta"), "is a shape without values"),
+    "sparse": (lambda v: v.to_sparse(), "is sparse"),
+    "quantised": (lambda v: torch._empty_affine_quantized(v.shape, scale=0.1, zero_point=0, dtype=torch.qint8), "is quantised"),
+    "nested": (lambda v: torch.nested.nested_tensor([v[0], v[1]], layout=torch.jagged), "is nested"),
+    "complex": (lambda v: v.to(torch.complex64), "is of type complex64; float32 is wanted"),
+    "whole numbers": (lambda v: v.to(torch.int8), "is of type int8; float32 is wanted"),
+    "truth values": (lambda v: v > 0, "is of type bool; float32 is wanted"),
+    "more digits": (lambda v: v.double() * (1 + 1e-12), "is of type float64, with values that float32 cannot keep"),
+    "one larger number": (lambda v: v.double().index_fill(0, torch.tensor(0), 1e300), "with values that float32 cannot keep"),
+    "expanded": (lambda v: torch.zeros(()).expand(v.shape), "bytes, which are not stored"),
+    "expanded along one axis": (lambda v: v[:1].clone().expand(v.shape), "bytes, which are not stored"),
+}
+# fmt: on
+
+
+@pytest.mark.filterwarnings("ignore:.*quantized tensor creation:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*nested tensors:UserWarning")
+@pytest.mark.parametrize("what", NOT_PLAIN)
+def test_a_tensor_that_cannot_be_kept_exactly_is_refused(what):
+    change, message = NOT_PLAIN[what]
+    weights = UNet(3, 4, base_channels=2, depth=2).state_dict()
+    weights[NAME] = change(weights[NAME])
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        from_state_dict(weights)
+    assert str(error.value).startswith(f"{NAME!r} ")
+    assert "\n" not in str(error.value)
+
+
+def test_tensors_that_share_what_only_one_could_be_are_refused():
+    weights = UNet(3, 4, base_channels=2, depth=2).state_dict()
+    other = "down2.maxpool_conv.1.double_conv.0.weight"
+    assert weights[NAME].numel() < weights[other].numel()
+    weights[NAME] = weights[other].flatten()[: weights[NAME].numel()].view(weights[NAME].shape)
+    with pytest.raises(ValueError, match=f"^'{other}' takes .* bytes, which are not stored"):
+        from_state_dict(weights)
+
+
+def test_parts_of_one_long_tensor_and_one_counter_for_all_are_taken():
+    model = UNet(3, 4, base_channels=2, depth=2)
+    weights = dict(model.state_dict())
+    together = torch.cat([v.flatten() for v in weights.values() if v.is_floating_point()])
+    counter, start = weights[COUNTER], 0
+    for name, value in model.state_dict().items():
+        weights[name] = counter
+        if value.is_floating_point():
+            weights[name] = together[start : start + value.numel()].view(value.shape)
+            start += value.numel()
+    same_bits(from_state_dict(weights).state_dict(), model.state_dict())
+
+
+def test_a_counter_may_be_short_but_no_fraction():
+    weights = UNet(3, 4, base_channels=2, depth=1).state_dict()
+    again = from_state_dict({**weights, COUNTER: torch.tensor(7, dtype=torch.int32)})
+    assert again.state_dict()[COUNTER].item() == 7
+    with pytest.raises(ValueError, match=f"^'{COUNTER}' is of type float32; int64 is wanted"):
+        from_state_dict({**weights, COUNTER: torch.tensor(1.5)})
+
+
+def test_values_that_are_no_numbers_are_kept_in_double_precision_too():
+    weights = UNet(3, 4, base_channels=2, depth=1).state_dict()
+    weights[NAME][0, 0, 0] = torch.tensor([torch.nan, torch.inf, -torch.inf])
+    again = from_state_dict({**weights, NAME: weights[NAME].double()}).state_dict()[NAME]
+    assert torch.equal(again.view(torch.int32), weights[NAME].view(torch.int32))

@@ -85,6 +85,12 @@ def pickled(file, protocol=2):
     file.write_bytes(pickle.dumps({"a": Program(file.parent)}, protocol=protocol))
 
 
+def cycle(file):
+    inner = {"model": {}}
+    inner["model"]["state_dict"] = inner
+    torch.save(inner, file)
+
+
 def damaged(file, save, keep=0.6):
     save(file)
     content = file.read_bytes()
@@ -130,6 +136,7 @@ HOSTILE = {
     "no file": lambda f: None,
     "no mapping": lambda f: torch.save([torch.zeros(3)], f),
     "no tensors": lambda f: torch.save({"a": 1}, f),
+    "weights within themselves": cycle,
 }
 # fmt: on
 
@@ -190,6 +197,10 @@ def test_a_model_takes_the_weights_of_its_like():
             lambda w: w.update({"outc.conv.bias": torch.zeros(3)}),
             "'outc.conv.bias' has the shape (3,), this model's (2,)",
         ),
+        (
+            lambda w: w.update({"outc.conv.bias": torch.zeros(2, dtype=torch.complex64)}),
+            "'outc.conv.bias' is torch.complex64, this model's torch.float32",
+        ),
     ],
 )
 def test_weights_of_another_model_are_explained_and_leave_the_model_alone(change, message):
@@ -210,4 +221,23 @@ def test_a_unet_is_built_from_a_file(tmp_path):
     assert same(model.state_dict(), weights)
     del checkpoint.weights["module.outc.conv.weight"]
     with pytest.raises(UserError, match=r"w.pt: has no 'outc.conv.weight'"):
+        checkpoints.build_unet(checkpoint, padding="same", source="w.pt")
+
+
+def test_weights_that_contain_themselves_are_said_to(tmp_path):
+    cycle(tmp_path / "w.pt")
+    with pytest.raises(UserError, match=r"w.pt: 'state_dict' in it contains itself"):
+        checkpoints.load(tmp_path / "w.pt")
+
+
+def test_a_small_file_that_asks_for_gigabytes_is_refused(tmp_path):
+    with torch.device("meta"):
+        shapes = UNet(3, 2, base_channels=512).state_dict()
+    zero = {torch.float32: torch.zeros(()), torch.int64: torch.tensor(0)}
+    weights = {name: zero[value.dtype].expand(value.shape) for name, value in shapes.items()}
+    torch.save(weights, tmp_path / "w.pt")
+    assert (tmp_path / "w.pt").stat().st_size < 50_000
+    assert sum(value.nbytes for value in weights.values()) > 1e9
+    checkpoint = checkpoints.load(tmp_path / "w.pt")
+    with pytest.raises(UserError, match=r"w.pt: 'inc.double_conv.0.weight' takes 55296 bytes, whi"):
         checkpoints.build_unet(checkpoint, padding="same", source="w.pt")
