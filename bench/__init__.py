@@ -67,7 +67,7 @@ def run(
         jobs=jobs,
         executor=executor,
     )
-    shown = progress.choose(Console(), quiet=quiet)
+    shown = progress.choose(Console(markup=False, emoji=False), quiet=quiet)
     warn = partial(warnings.warn, stacklevel=3)
     run_experiment(prepared, shown, accept_stale=accept_stale, warn=warn)
     return load(prepared.store.folder)

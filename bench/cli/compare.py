@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from bench.cli.terminal import complain, out, say
+from bench.cli.terminal import complain, say, table
 
 if TYPE_CHECKING:
     from bench.analysis.compare import Changes
@@ -47,11 +44,10 @@ def _show(name: str, changes: Changes) -> None:
     say(f"{name}: {done}, {changes.identical} of them with the same {changes.metric}")
     change = "B / A" if changes.relative else "B - A"
     ends = ("A", "B", f"{change} [95 %]", "time B / A [95 %]")
-    table = Table("arm", f"{changes.measurement.replicate}s", *ends, box=None)
-    for arm in changes.arms:
-        table.add_row(escape(arm.arm), str(arm.change.n), *arm.cells(relative=changes.relative))
-    # Numbers that are wrapped are hard to read.
-    Console(width=max(out.width, 140), highlight=False).print(table)
+    rows = [
+        (arm.arm, str(arm.change.n), *arm.cells(relative=changes.relative)) for arm in changes.arms
+    ]
+    table(("arm", f"{changes.measurement.replicate}s", *ends), rows)
     for line in changes.alone:
         say(f"only in one: {line}")
     for what, (a, b) in changes.differing.items():

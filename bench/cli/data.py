@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from bench.cli.terminal import Data, Set, complain, out, say, write
+from bench.cli.terminal import Data, Set, complain, out, say, table, write
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,10 +32,9 @@ def data_list(data: Data = Path("data")) -> int:
     """List the datasets, and say which are ready."""
     from bench.data import inspect
 
-    table = Table("dataset", "ready", "what it is", box=None)
-    for listed in inspect.listing(data):
-        table.add_row(listed.name, "yes" if listed.problem is None else "no", listed.about)
-    out.print(table)
+    listed = inspect.listing(data)
+    rows = [(one.name, "yes" if one.problem is None else "no", one.about) for one in listed]
+    table(("dataset", "ready", "what it is"), rows)
     return 0
 
 
@@ -65,11 +62,11 @@ def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -
         sizes = ", ".join(f"{n} × {h}×{w}" for (h, w), n in split.sizes.most_common(4))
         more = f" and {len(split.sizes) - 4} other sizes" if len(split.sizes) > 4 else ""
         say(f"{split_name}: {split.images} images ({sizes}{more}), void {split.void_share:.1%}")
-    table = Table("class", *(f"{split}: images, pixels" for split in found), box=None)
-    for index, class_name in enumerate(dataset.classes):
-        cells = (f"{s.images_with[index]}, {s.shares[index]:.2%}" for s in found.values())
-        table.add_row(escape(class_name), *cells)
-    out.print(table)
+    rows = [
+        (name, *(f"{s.images_with[index]}, {s.shares[index]:.2%}" for s in found.values()))
+        for index, name in enumerate(dataset.classes)
+    ]
+    table(("class", *(f"{split}: images, pixels" for split in found)), rows)
     problems = [problem for split in found.values() for problem in split.problems]
     for problem in problems:
         complain(problem)
@@ -95,10 +92,11 @@ def data_audit(
         write(output, audit_page.render(dataset, split, found, settings or []).encode())
         say(f"page: {output}")
         return 0
-    table = Table("metric variant", *map(str, found.table.columns), box=None)
-    for variant, scores in zip(found.table.index, found.table.to_numpy(), strict=True):
-        table.add_row(str(variant), *(f"{score:.3f}" for score in scores))
-    out.print(table)
+    rows = [
+        (str(variant), *(f"{score:.3f}" for score in scores))
+        for variant, scores in zip(found.table.index, found.table.to_numpy(), strict=True)
+    ]
+    table(("metric variant", *map(str, found.table.columns)), rows)
     for flag in found.flags:
         say(flag.text)
     return 0

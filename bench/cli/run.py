@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from bench.cli import streams
-from bench.cli.terminal import Data, Results, Set, complain, out, say, warn
+from bench.cli.terminal import Data, Results, Set, complain, out, say, table, warn
 from bench.errors import UserError
 from bench.measurements import MEASUREMENTS
 from bench.store.files import Unwritable
@@ -112,10 +111,8 @@ def _show_plan(prepared: Prepared) -> None:
         mark = "" if trial.key in unfinished else "✓"
         seeds.setdefault(trial.arm.label, []).append(f"{trial.seed}{mark}")
     replicate = MEASUREMENTS[prepared.experiment.measure].replicate
-    table = Table("arm", f"{replicate}s (✓ stored)", box=None)
-    for label, marks in seeds.items():
-        table.add_row(label, " ".join(marks))
-    out.print(table)
+    rows = [(label, " ".join(marks)) for label, marks in seeds.items()]
+    table(("arm", f"{replicate}s (✓ stored)"), rows)
     say(f"{len(trials)} trials, {len(trials) - len(unfinished)} of them stored")
     if unfinished:
         say(_estimate(prepared, unfinished))

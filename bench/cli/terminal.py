@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from bench.errors import UserError, nearest
 from bench.store.files import write_whole
 from bench.store.folder import Store
 
-out = Console(soft_wrap=True, highlight=False)
+# Names may hold anything: "[/x]" is no markup, ":smile:" no emoji.
+out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Experiments; all if none is named.")
@@ -28,7 +31,15 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists
 
 def say(line: str) -> None:
     """Print a line as it is, but for characters that cannot be seen."""
-    out.print(_visible(line), markup=False)
+    out.print(_visible(line))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of cells under a header, in columns as wide as what is in them."""
+    lines = [[_visible(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    padded = (map(set_cell_size, line, widths) for line in lines)
+    out.print("\n".join("  ".join(cells).rstrip() for cells in padded))
 
 
 def complain(line: str, *, kind: str = "error") -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich import progress as rich
 from rich.console import Console
-from rich.markup import escape
 
 from bench.measurements import MEASUREMENTS
 from bench.store.records import Record
@@ -52,14 +51,15 @@ class Progress:
         self._say(f"{line}{AGAIN * again} in {duration(record.seconds)}{rest}")
 
     def _say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class Bars(Progress):
     """One bar for the run with the time remaining, one for each trial that is being measured."""
 
     def __init__(self, console: Console) -> None:
-        name, note = map(rich.TextColumn, ("{task.description}", "{task.fields[note]}"))
+        texts = "{task.description}", "{task.fields[note]}"
+        name, note = (rich.TextColumn(text, markup=False) for text in texts)
         left = (rich.MofNCompleteColumn(), rich.TimeRemainingColumn())
         self.bars = rich.Progress(name, rich.BarColumn(), *left, note, console=console)
         self.trials: dict[str, rich.TaskID] = {}  # by key
@@ -77,7 +77,7 @@ class Bars(Progress):
         for key in {*self.over, trial.key} & set(self.trials):
             self.bars.remove_task(self.trials.pop(key))
         self.over.clear()
-        name = escape(f"{trial.arm.label}, {job.measurement.replicate} {trial.seed}")
+        name = f"{trial.arm.label}, {job.measurement.replicate} {trial.seed}"
         epochs = trial.arm.settings.train.epochs if job.measurement.trains else 1
         self.trials[trial.key] = self.bars.add_task(name, total=epochs, note="")
 
@@ -90,7 +90,7 @@ class Bars(Progress):
         self.over.append(record.key)
         self.bars.update(self.whole, advance=not again)
         line = f"{trial_name(record)}: {outcome(record)}{AGAIN * again}"
-        self.bars.console.print(line, markup=False, highlight=False)
+        self.bars.console.print(line, markup=False, emoji=False, highlight=False)
 
 
 def choose(console: Console, *, quiet: bool) -> Progress:

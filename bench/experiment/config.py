@@ -99,26 +99,35 @@ class Experiment(TrialSettings):
         for name, levels in self.factors.items():
             if not levels:
                 raise ValueError(f"factors.{name}: has no levels")
-            repeated = [level for i, level in enumerate(levels) if level in levels[:i]]
-            if repeated:
-                raise ValueError(f"factors.{name}: level {repeated[0]!r} is given twice")
+            seen = set()
+            for level in levels:
+                if hashable(level) in seen:
+                    raise ValueError(f"factors.{name}: level {level!r} is given twice")
+                seen.add(hashable(level))
         return self
 
     @model_validator(mode="after")
     def _is_of_a_size_to_be_planned(self) -> Experiment:
-        trials = math.prod(len(levels) for levels in self.factors.values()) * len(self.seeds)
-        if self.design == "full_factorial" and trials > MAX_TRIALS:
-            raise ValueError(f"factors: they make {trials} trials; at most {MAX_TRIALS}")
+        sizes = [len(levels) for levels in self.factors.values()]
+        if self.design == "full_factorial":
+            designed = math.prod(sizes)
+        else:  # the baseline, and each of the other levels alone
+            designed = 1 + sum(size - 1 for size in sizes)
+        trials = (designed + len(self.include)) * len(self.seeds)
+        if trials > MAX_TRIALS:
+            named = " and ".join(name for name in ("factors", "include") if getattr(self, name))
+            raise ValueError(f"{named or 'seeds'}: they make {trials} trials; at most {MAX_TRIALS}")
         return self
 
     @model_validator(mode="after")
     def _baseline_is_in_the_grid(self) -> Experiment:
+        levels = {name: set(map(hashable, values)) for name, values in self.factors.items()}
         for section, rows in (("baseline", [self.baseline]), ("exclude", self.exclude)):
             for name, level in ((n, v) for row in rows for n, v in row.items()):
                 where = f"{section}.{name}"
                 if name not in self.factors:
                     raise ValueError(f"{where}: no such factor{nearest(name, self.factors)}")
-                if level not in self.factors[name]:
+                if hashable(level) not in levels[name]:
                     known = ", ".join(map(str, self.factors[name]))
                     raise ValueError(f"{where}: {level!r} is no level of it; known: {known}")
         missing = [name for name in self.factors if name not in self.baseline]
@@ -143,6 +152,15 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     for override in overrides:
         _override(values, override)
     return validate(Experiment, values, source=path)
+
+
+def hashable(level: Any) -> Any:
+    """Return what can be looked up in a set in place of a level, and is equal where levels are."""
+    if isinstance(level, dict):
+        return frozenset((key, hashable(value)) for key, value in level.items())
+    if isinstance(level, list | tuple):
+        return tuple(map(hashable, level))
+    return level
 
 
 def schema() -> str:

@@ -6,22 +6,18 @@ import functools
 import itertools
 import json
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.errors import UserError
-from bench.experiment.config import Experiment, Levels
+from bench.experiment.config import Experiment, Levels, hashable
 from bench.experiment.trial import Arm, TrialSettings
 from bench.settings import validate
 
 
 def arms(experiment: Experiment) -> list[Arm]:
     """List the arms; UserError if one is wrong or ``exclude`` matches none, or the baseline."""
-    designed = list(_designed(experiment))
-    for row in experiment.exclude:
-        if not any(_matches(levels, row) for levels in designed):
-            raise UserError(f"{experiment.name}: exclude {_brief(row)} matches no arm")
-    kept = [e for e in designed if not any(_matches(e, row) for row in experiment.exclude)]
+    kept = _kept(experiment)
     start = baseline(experiment)
     if start not in kept:
         raise UserError(f"{experiment.name}: the baseline {_brief(start)} is excluded")
@@ -55,6 +51,28 @@ def _designed(experiment: Experiment) -> Iterator[Levels]:
         yield from ({**start, name: level} for level in levels if level != start[name])
 
 
+def _kept(experiment: Experiment) -> list[Levels]:
+    """List the combinations that ``exclude`` leaves; UserError if a row of it matches none."""
+    rows: dict[tuple[str, ...], set[Any]] = {}  # factors that rows name → their levels in each
+    for row in experiment.exclude:
+        rows.setdefault(tuple(row), set()).add(_levels_of(row, row))
+    kept, matched = [], set()
+    for levels in _designed(experiment):
+        found = {(names, _levels_of(levels, names)) for names in rows}
+        hits = {one for one in found if one[1] in rows[one[0]]}
+        matched |= hits
+        if not hits:
+            kept.append(levels)
+    for row in experiment.exclude:
+        if (tuple(row), _levels_of(row, row)) not in matched:
+            raise UserError(f"{experiment.name}: exclude {_brief(row)} matches no arm")
+    return kept
+
+
+def _levels_of(levels: Levels, names: Iterable[str]) -> tuple[Any, ...]:
+    return tuple(hashable(levels[name]) for name in names)
+
+
 def _named(experiment: Experiment, levels: Levels, start: Levels) -> Levels:
     """Return the levels that an arm of the design is named by: of one factor, or of all."""
     if experiment.design == "full_factorial" or levels == start:
@@ -85,10 +103,6 @@ def _level_label(name: str, level: Any) -> str:
 
 def _brief(levels: Levels) -> str:
     return "{" + ", ".join(f"{name}: {level}" for name, level in levels.items()) + "}"
-
-
-def _matches(levels: Levels, row: Levels) -> bool:
-    return all(levels.get(name) == level for name, level in row.items())
 
 
 def _replaced(values: dict[str, Any], path: list[str], level: Any) -> dict[str, Any]:

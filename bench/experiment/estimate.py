@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from bench.data import registry
+from bench.data.dataset import Dataset, DatasetSettings
 from bench.experiment.trial import Trial, TrialSettings
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
@@ -35,6 +36,7 @@ def seconds(
     done = (record for record in store.records() if record.status == "done")
     took = {_text(record.settings): record.seconds for record in done}
     step_times: dict[str, float] = {}
+    datasets: dict[DatasetSettings, Dataset] = {}
     total = 0.0
     for trial in trials:
         settings = trial.arm.settings
@@ -46,7 +48,9 @@ def seconds(
             costs = _text({"model": settings.model.effective(), "steps": recipe})
             if costs not in step_times:
                 step_times[costs] = _image_seconds(settings, device)
-            known = step_times[costs] * _images(settings, root)
+            if settings.data not in datasets:
+                datasets[settings.data] = registry.load(settings.data, root)
+            known = step_times[costs] * _images(settings, datasets[settings.data])
         total += known
     return total
 
@@ -61,9 +65,9 @@ def _text(settings: object) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
-def _images(settings: TrialSettings, root: Path) -> float:
+def _images(settings: TrialSettings, dataset: Dataset) -> float:
     """Count crops trained on in a trial; an image evaluated is worth a third of one."""
-    splits, train = registry.load(settings.data, root).splits, settings.train
+    splits, train = dataset.splits, settings.train
     trained = train.epochs * len(splits["train"].names)
     evaluations = train.epochs // settings.evaluate.every + 1
     evaluated = splits.get(settings.evaluate.split, splits["train"])

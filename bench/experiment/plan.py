@@ -58,9 +58,11 @@ def measuring_order(experiment: Experiment, trials: Sequence[Trial]) -> list[Tri
     """Return trials in the order in which to measure them, the same for the same plan."""
     if not MEASUREMENTS[experiment.measure].shuffled:
         return list(trials)
+    repetitions: dict[int, list[Trial]] = {}  # by seed
+    for trial in trials:
+        repetitions.setdefault(trial.seed, []).append(trial)
     order = []
-    for seed in dict.fromkeys(trial.seed for trial in trials):
-        repetition = [trial for trial in trials if trial.seed == seed]
+    for seed, repetition in repetitions.items():
         chosen = np.random.default_rng([len(repetition), seed]).permutation(len(repetition))
         order += [repetition[index] for index in chosen]
     return order

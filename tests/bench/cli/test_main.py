@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bench.cli import terminal
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from bench.store.plans import Plan
@@ -73,6 +74,32 @@ def test_a_dry_run_estimates_before_anything_was_measured(here, bench):
     assert status == 0
     assert "for the other 4 on cpu" in out
     assert not (here / "results").exists()
+
+
+def test_labels_are_text_and_no_markup(finished, bench, monkeypatch):
+    label = "[/x] [bold]b :smile: \\["
+    monkeypatch.setattr(
+        "bench.experiment.design._level_label", lambda name, level: f"{label} {level}"
+    )
+    question = ["--set", f"question='{label}'"]
+    status, out, _ = bench("run", "small.yaml", "--dry-run", *question)
+    assert status == 0
+    assert f"{label} ce    0✓ 1✓\n" in out
+    assert f"{label} dice  0✓ 1✓\n" in out
+
+
+def test_names_of_classes_are_text_and_no_markup(own, bench):
+    names = ["[/x]", ":smile:"]
+    (own / "classes.yaml").write_text(f"names: {json.dumps(names)}\n")
+    status, out, _ = bench("data", "check", "folder", "--set", f"path={own}")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[-2:]] == names
+
+
+def test_columns_are_as_wide_as_what_is_seen_of_them(capsys):
+    terminal.table(("a", "b"), [("漢字", "x"), ("\x1b[2Jy", "z\n")])
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert (first, rest) == ("a      b", ["漢字   x", " [2Jy  z"])
 
 
 def test_quiet_says_nothing(finished, bench):

@@ -1,6 +1,7 @@
 """An experiment → arms × seeds, with keys that change when the result may."""
 
 import itertools
+import random
 
 import pytest
 
@@ -48,6 +49,56 @@ def test_exclude_and_include():
     ]  # fmt: skip
     assert found[-1].settings.model.name == "smp_unet"
     assert found[-1].settings.train.loss == "ce"  # an included arm stands on the baseline
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_exclude_leaves_what_matches_no_row(number):
+    draw = random.Random(number)
+    factors = {"train.epochs": [1, 2, 3], "train.crop_size": [64, 96], "train.batch_size": [1, 2]}
+    everything = [dict(zip(factors, c, strict=True)) for c in itertools.product(*factors.values())]
+    rows = []
+    for combination in draw.sample(everything[1:], 4):  # the first is the baseline
+        named = draw.sample(list(factors), 3 if combination["train.epochs"] == 1 else 2)
+        rows.append({name: combination[name] for name in named})
+    kept = [c for c in everything if not any(row.items() <= c.items() for row in rows)]
+    described = experiment(factors=factors, baseline=everything[0], exclude=rows)
+    if everything[0] not in kept:
+        with pytest.raises(UserError, match="is excluded"):
+            design.arms(described)
+    else:
+        assert [arm.levels for arm in design.arms(described)] == kept
+
+
+class Counted(float):
+    """A level that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other):
+        Counted.compared += 1
+        return float(self) == other
+
+    __hash__ = float.__hash__
+
+
+def test_many_levels_are_not_compared_each_with_each():
+    levels = [Counted((1 + i) / 1000) for i in range(300)]
+    described = experiment(
+        factors={"train.learning_rate": levels},
+        baseline={"train.learning_rate": levels[-1]},
+        exclude=[{"train.learning_rate": level} for level in levels[:100]],
+    )
+    assert len(design.arms(described)) == 200
+    assert Counted.compared < 20 * len(levels)
+
+
+def test_levels_may_be_lists_and_mappings():
+    levels = ["none", {"name": "step", "gamma": 0.1}, {"gamma": 0.1, "name": "step"}]
+    with pytest.raises(ValueError, match="is given twice"):
+        experiment(factors={"train.schedule": levels}, baseline={})
+    pipelines = [["a", ["b"]], ["a", "b"]]
+    described = experiment(factors={"train.augmentation": pipelines}, baseline={})
+    assert described.factors == {"train.augmentation": pipelines}
 
 
 def test_levels_reach_the_settings():

@@ -54,6 +54,8 @@ NUMBERS = {
     "scenes without end": ("data.train=1000000000", "data.scenes.train"),
     "seeds without end": ("seeds=1000000000000", "seeds: 1000000000000 are more than"),
     "too many trials": ("factors={train.epochs: %s, train.crop_size: %s}" % ((list(range(32, 2000)),) * 2), "trials; at most"),
+    "too many trials one at a time": ("{design: one_at_a_time, seeds: 500000, factors: {train.epochs: [1, 2, 3]}}", "factors: they make 1500000 trials; at most 1000000"),
+    "too many included": ("{seeds: 300000, include: [{train.epochs: 5}, {train.epochs: 6}]}", "factors and include: they make 1200000 trials; at most"),
     "threads without end": ("train.threads=100000000", "train.threads"),
     "a date": ("factors.train.loss=[2020-01-01]", "dates are not taken"),
     "a tag": ("question=!!python/name:os.system x", "tags"),
@@ -82,7 +84,13 @@ NUMBERS = {
 def test_a_setting_that_means_harm_is_refused(here, capsys, kind):
     setting, message = NUMBERS[kind]
     before = everything(here)
-    assert main(["run", "small.yaml", "--set", "baseline={}", "--set", setting]) == 2
+    if setting.startswith("{"):  # several settings that are harmless alone
+        (here / "more.yaml").write_text(f"{{extends: small.yaml, {setting[1:]}")
+        before = everything(here)
+        command = ["run", "more.yaml"]
+    else:
+        command = ["run", "small.yaml", "--set", setting]
+    assert main([*command, "--set", "baseline={}"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
