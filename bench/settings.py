@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeVar
+import json
+from collections.abc import Iterator
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -47,6 +49,40 @@ class Settings(BaseModel):
                 if key not in known:
                     raise ValueError(f"unknown key {key!r}{nearest(str(key), known)}")
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, values: Any) -> Any:
+        """Refuse true and false where a number is wanted; pydantic would take them as 1 and 0."""
+        keys = cls.keys()
+        for key, value in values.items() if isinstance(values, dict) else ():
+            switches = [one for one in _values(value) if isinstance(one, bool)]
+            if switches and key in keys:
+                wanted = set(_types(cls.model_fields[keys[key]].annotation))
+                if wanted & {int, float} and not wanted & {bool, Any}:
+                    given = json.dumps(switches[0])
+                    why = f"a number is wanted, not a switch (got {given}: on or off)"
+                    raise ValueError(f"{key}: {why}")
+        return values
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """Yield the types that an annotation is made of, those of literals included."""
+    parts = get_args(annotation)
+    if parts:
+        for part in parts:
+            yield from _types(part)
+    else:
+        yield annotation if isinstance(annotation, type) or annotation is Any else type(annotation)
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Yield the single values in lists and mappings, and the keys of the latter."""
+    if isinstance(value, list | dict):
+        for part in value if isinstance(value, list) else [*value, *value.values()]:
+            yield from _values(part)
+    else:
+        yield value
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

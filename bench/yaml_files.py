@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from bench import plain_files
 from bench.errors import UserError
 
 MAX_BYTES = 1 << 20
+_OCTAL = re.compile(r"[-+]?0[0-7]+")  # of YAML 1.1; that of YAML 1.2 is text in 1.1
+_OCTAL_OF_YAML_1_2 = re.compile(r"0o[0-7]+")
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
@@ -59,7 +62,10 @@ def problem(error: Exception) -> str:
 
 
 class PlainLoader(yaml.SafeLoader):
-    """YAML without tags, aliases, dates or repeated keys; text is Unicode, numbers have 64 bits."""
+    """YAML without tags, aliases, dates or repeated keys; text is Unicode, numbers have 64 bits.
+
+    Numbers have one notation, which YAML 1.1 and 1.2 read alike.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -71,6 +77,9 @@ class PlainLoader(yaml.SafeLoader):
 
     def construct_scalar(self, node: Any) -> Any:
         value = super().construct_scalar(node)
+        if node.style is None and _OCTAL_OF_YAML_1_2.fullmatch(value):
+            why = f"{value} is text in YAML 1.1; write {int(value, 8)}, or put it in quotes"
+            raise _refused(why, node.start_mark)
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -79,9 +88,29 @@ class PlainLoader(yaml.SafeLoader):
 
     def whole_number(self, node: yaml.ScalarNode) -> int:
         value: int = self.construct_yaml_int(node)
+        self.check_notation(node, value)
         if not -(1 << 63) <= value < 1 << 63:
             raise _refused("a number of more than 64 bits", node.start_mark)
         return value
+
+    def number(self, node: yaml.ScalarNode) -> float:
+        value: float = self.construct_yaml_float(node)
+        self.check_notation(node, value)
+        return value
+
+    def check_notation(self, node: yaml.ScalarNode, value: float) -> None:
+        """Refuse numbers that YAML 1.1 reads otherwise than they look, or than YAML 1.2 does."""
+        text = node.value.lower()
+        if ":" in text:
+            why = f"{text} counts in sixties in YAML 1.1; write {value}, or put it in quotes"
+        elif "_" in text:
+            why = f"{text} has an underscore in a number; write {value}, or put it in quotes"
+        elif _OCTAL.fullmatch(text):
+            plain = int(text)
+            why = f"{text} is octal in YAML 1.1; write {plain} if that is meant, else {value}"
+        else:
+            return
+        raise _refused(why, node.start_mark)
 
     def date(self, node: yaml.ScalarNode) -> None:
         raise _refused("dates are not taken here; put it in quotes", node.start_mark)
@@ -103,4 +132,5 @@ def _refused(why: str, mark: Any) -> yaml.constructor.ConstructorError:
 
 
 PlainLoader.add_constructor("tag:yaml.org,2002:int", PlainLoader.whole_number)
+PlainLoader.add_constructor("tag:yaml.org,2002:float", PlainLoader.number)
 PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", PlainLoader.date)

@@ -35,6 +35,14 @@ WRONG = {
     "no text": (b"\xff\xfe\xfa", r"not readable as YAML"),
     "a date that is none": ("a: 2020-99-99", r"not readable as YAML"),
     "brackets without end": ("a: " + "[" * 50_000, r"not readable as YAML"),
+    "an octal number of YAML 1.1": ("a: 010", r"line 1, column 4: 010 is octal in YAML 1.1; write 10 if that is meant, else 8"),
+    "a negative one": ("a: [-010]", r"-010 is octal in YAML 1.1; write -10 if that is meant, else -8"),
+    "one for a key": ("010: a", r"line 1, column 1: 010 is octal"),
+    "an octal number of YAML 1.2": ("a: 0o10", r"0o10 is text in YAML 1.1; write 8, or put it in quotes"),
+    "minutes": ("a: 1:30", r"1:30 counts in sixties in YAML 1.1; write 90, or put it in quotes"),
+    "minutes and tenths": ("a: 1:30.5", r"1:30.5 counts in sixties in YAML 1.1; write 90.5, or"),
+    "an underscore": ("a: 1_0", r"1_0 has an underscore in a number; write 10, or put it in quotes"),
+    "an underscore in a fraction": ("a: 1_0.5", r"1_0.5 has an underscore in a number; write 10.5"),
     "too much": ("a: " + "x" * yaml_files.MAX_BYTES, r"larger than 1 MiB"),
 }
 # fmt: on
@@ -62,7 +70,25 @@ def test_an_assignment_has_a_key_and_a_yaml_value(text, expected):
     assert yaml_files.assignment(text) == expected
 
 
-@pytest.mark.parametrize("text", ["a", "=1", "a=[", "a=!!python/name:os.system", "a={b: 1, b: 2}"])
+@pytest.mark.parametrize("text", ["0", "7", "-3", "0.5", "0x1f", "1.0e-2", "08", "00.5", "'010'", '"1:30"', "'1_0'", "'0o10'", "a_1", ".inf", "true"])  # fmt: skip
+def test_numbers_of_one_meaning_and_text_in_quotes_stay(text):
+    assert yaml_files.assignment(f"a={text}") == ("a", yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        "=1",
+        "a=010",
+        "a=1:30",
+        "a=[1_0]",
+        "a=0o10",
+        "a=[",
+        "a=!!python/name:os.system",
+        "a={b: 1, b: 2}",
+    ],
+)
 def test_what_is_no_assignment_is_named(text):
     with pytest.raises(UserError) as error:
         yaml_files.assignment(text)
