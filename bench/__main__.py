@@ -12,7 +12,7 @@ import sys
 import typer
 
 from bench.cli import compare, convert, data, export, report, run, schema, status, streams
-from bench.cli.terminal import complain
+from bench.cli.terminal import complain, warn
 from bench.errors import UserError
 
 BROKEN_PIPE = 128 + 13  # exit status, as shells give it to what SIGPIPE ends
@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _status(arguments: list[str] | None) -> int:
     """Run a command and return its exit status; a mistake is said in one line."""
+    if sys.flags.optimize > 1:
+        warn("python -OO strips docstrings, and with them what --help says of commands; use -O")
     try:
         return int(app(arguments, prog_name="python -m bench", standalone_mode=False) or 0)
     except UserError as error:

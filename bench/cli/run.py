@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import shlex
-import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,6 +53,7 @@ def run(
     quiet: Quiet = False,
 ) -> int:
     """Measure every trial of an experiment that is not stored yet."""
+    command = _command(locals())
     from bench.execution import run_experiment
 
     prepared = run_experiment.prepare(
@@ -69,7 +71,20 @@ def run(
     if dry_run:
         _show_plan(prepared)
         return 0
+    prepared = dataclasses.replace(prepared, command=command)
     return _run(prepared, accept_stale=accept_stale, quiet=quiet)
+
+
+def _command(given: Mapping[str, Any]) -> str:
+    """Return the line that runs an experiment so again, wherever its options came from."""
+    words = ["python", "-m", "bench", "run", str(given["experiment"])]
+    words += [word for setting in given["settings"] or () for word in ("--set", setting)]
+    for name, parameter in inspect.signature(run).parameters.items():
+        value = given[name]
+        if name not in ("experiment", "settings") and value != parameter.default:
+            option = f"--{name.replace('_', '-')}"
+            words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
 
 
 def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
@@ -78,10 +93,8 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
     from bench.training.checkpointing import Interrupted
 
     streams.may_be_lost()  # a run outlives its terminal and its log
-    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])  # with all its options
-    prepared = dataclasses.replace(prepared, command=command)
     shown = progress.choose(out, quiet=quiet)
-    resume = f"what is finished is stored. To go on: {command}"
+    resume = f"what is finished is stored. To go on: {prepared.command}"
     try:
         with signals.on_signals(warn) as stop:
             outcome = run_experiment.run_experiment(
@@ -96,7 +109,10 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
     if not quiet:
         counts = f"{outcome.stored} were stored already, {outcome.measured} measured now"
         say(f"{name}: {len(prepared.trials)} trials: {counts}, {len(failed)} failed")
-        say(f"results in {prepared.store.folder}; for the report: python -m bench report {name}")
+        folder = prepared.store.folder
+        elsewhere = [] if folder.parent == Path("results") else ["--results", str(folder.parent)]
+        report = shlex.join(["python", "-m", "bench", "report", name, *elsewhere])
+        say(f"results in {folder}; for the report: {report}")
     for record in failed:
         complain(f"{progress.trial_name(record)}: {record.status}: {record.reason}")
     return 1 if failed else 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bench.__main__ import main
 from bench.cli import terminal
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
@@ -324,10 +326,40 @@ def test_an_interruption_prints_the_line_that_resumes(here, bench, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bench.execution.accuracy.measure", interrupt)
-    monkeypatch.setattr(sys, "argv", ["bench", "run", "small.yaml"])
-    status, _, err = bench("run", "small.yaml")
+    monkeypatch.setenv("BENCH_DATA", str(here / "my data"))
+    (here / "my small.yaml").write_text((here / "small.yaml").read_text())
+    options = ["--set", "train.epochs=2", "--set", "question='a b'", "--results", "my results",
+               "--device", "cpu", "--workers", "0", "--accept-stale"]  # fmt: skip
+    status, _, err = bench("run", "my small.yaml", *options)
     assert status == 130
-    assert "python -m bench run small.yaml" in err
+    line = err.strip().rpartition("To go on: ")[2]
+    python, *rest = shlex.split(line)
+    assert (python, rest[:3]) == ("python", ["-m", "bench", "run"])
+    monkeypatch.undo()
+    os.chdir(here)
+    assert main(rest[2:]) == 0  # pasted, it goes on where that was
+    store = Store(here / "my results" / "small")
+    assert len(store.keys()) == 4
+    command = store.read_plan().command
+    assert command == line
+    for word in ["my small.yaml", *options, "--data", str(here / "my data")]:
+        assert word in rest
+    assert not (here / "results").exists()
+
+
+def test_the_line_for_the_report_finds_the_results(here, bench):
+    _, out, _ = bench("run", "small.yaml", "--set", "seeds=1", "--results", "my results")
+    line = out.strip().rpartition("for the report: ")[2]
+    assert bench(*shlex.split(line)[3:])[0] == 0
+
+
+def test_help_that_python_stripped_is_missed_in_one_line(here):
+    command = [sys.executable, "-OO", "-m", "bench", "schema"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: python -OO strips docstrings")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_as_a_program_from_another_folder(here):
