@@ -31,6 +31,7 @@ def pytest_ignore_collect(collection_path, config):
     return True if name in SEPARATE and not asked_for else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items):
     """Keep tests that share what takes long to make in one process of pytest-xdist: those of a
     file, and in some folders all of them.

@@ -321,22 +321,21 @@ def test_preview_writes_a_picture(here, bench):
     assert cv2.imread("preview.png").shape[2] == 3
 
 
-def test_an_interruption_prints_the_line_that_resumes(here, bench, monkeypatch):
+def test_an_interruption_prints_the_line_that_resumes(here, bench):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.execution.accuracy.measure", interrupt)
-    monkeypatch.setenv("BENCH_DATA", str(here / "my data"))
     (here / "my small.yaml").write_text((here / "small.yaml").read_text())
     options = ["--set", "train.epochs=2", "--set", "question='a b'", "--results", "my results",
                "--device", "cpu", "--workers", "0", "--accept-stale"]  # fmt: skip
-    status, _, err = bench("run", "my small.yaml", *options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.execution.accuracy.measure", interrupt)
+        patch.setenv("BENCH_DATA", str(here / "my data"))
+        status, _, err = bench("run", "my small.yaml", *options)
     assert status == 130
     line = err.strip().rpartition("To go on: ")[2]
     python, *rest = shlex.split(line)
     assert (python, rest[:3]) == ("python", ["-m", "bench", "run"])
-    monkeypatch.undo()
-    os.chdir(here)
     assert main(rest[2:]) == 0  # pasted, it goes on where that was
     store = Store(here / "my results" / "small")
     assert len(store.keys()) == 4
