@@ -62,10 +62,23 @@ def label(name: str) -> str:
         return f"{known.label.removeprefix('mean ') if known else base} of {of_class}"
     if known is not None:
         return known.label
-    for metric in METRICS.values():
-        if base.startswith(f"{metric.name}_"):  # a part of a metric: v_rand_split
-            return metric.label + base.removeprefix(metric.name).replace("_", " ")
+    whole = _whole(base)
+    if whole is not None:
+        return whole.label + base.removeprefix(whole.name).replace("_", " ")
     return base.replace("_", " ")
+
+
+def possible(name: str, value: float) -> bool:
+    """Tell whether a metric may have a value: a score is a share, what is timed is above 0."""
+    known = METRICS.get(name) or _whole(name)
+    if known is None:
+        return True
+    return 0 <= value <= 1 if known.measure == "accuracy" else value > 0
+
+
+def _whole(name: str) -> Metric | None:
+    """Return the metric that another one is a part of: of ``v_rand_split`` that of ``v_rand``."""
+    return next((one for one in METRICS.values() if name.startswith(f"{one.name}_")), None)
 
 
 def heading(name: str) -> str:

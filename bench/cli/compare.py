@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.terminal import complain, say, table
+from bench.cli.terminal import complain, complain_of, say, table
+from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.analysis.compare import Changes
@@ -29,14 +30,19 @@ def compare(
     found, alone = comparing.pairs(first, second)
     for name in alone:
         say(f"{name}: only in one of the two folders")
-    worse = []
+    worse: list[str] = []
+    unreadable: list[UserError] = []
     for name, ours, theirs in found:
-        changes = comparing.compare(ours, theirs, tolerance)
+        try:
+            changes = comparing.compare(ours, theirs, tolerance)
+        except UserError as error:
+            unreadable.append(error)
+            continue
         _show(name, changes)
         worse += [f"{name}: {line}" for line in changes.complaints]
     for line in worse:
         complain(line)
-    return 1 if worse else 0
+    return complain_of(unreadable) or (1 if worse else 0)
 
 
 def _show(name: str, changes: Changes) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.terminal import Names, Results, experiments, say, warn
+from bench.cli.terminal import Names, Results, complain_of, experiments, say, warn
+from bench.errors import UserError
 
 Output = Annotated[Path | None, typer.Option(help="Folder for the reports instead of results.")]
 Formats = Annotated[str, typer.Option("--format", help="Of html, md, csv and tex, comma between.")]
@@ -23,7 +24,8 @@ def report(
     """Write the report of each experiment, from what is stored and nothing else.
 
     It is NAME/report in the folder of results, or in that of --output; then the results are only
-    read. Unless a single one is named, index.html beside them lists all experiments.
+    read. Unless a single one is named, index.html beside them lists all experiments. An experiment
+    that is damaged is named, and the exit status 2.
     """
     # The matrices of a report are so small that Numpy's threads would mostly wait for each other,
     # by spinning; beside other work a report took several times as long for it.
@@ -37,6 +39,10 @@ def report(
         if index is not None and page.is_dir():
             warn(f"{page}: is a folder, so that no page lists the experiments")
             index = None
-    for path in reports.write_all(stores, wanted, index=index, output=output):
+    unreadable: list[UserError] = []
+    written = reports.write_all(
+        stores, wanted, index=index, output=output, damaged=unreadable.append
+    )
+    for path in written:
         say(f"report: {path}")
-    return 0
+    return complain_of(unreadable)

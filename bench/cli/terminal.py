@@ -47,6 +47,15 @@ def complain(line: str, *, kind: str = "error") -> None:
     sys.stderr.write(f"{kind}: {' '.join(_visible(line).split())}\n")
 
 
+def complain_of(errors: Iterable[UserError]) -> int:
+    """Print each mistake on a line of standard error; return the exit status of a command."""
+    status = 0
+    for error in errors:
+        complain(str(error))
+        status = 2
+    return status
+
+
 def warn(line: str) -> None:
     """Print a warning on one line of standard error."""
     complain(line, kind="warning")

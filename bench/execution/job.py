@@ -98,7 +98,7 @@ def _stored(job: Job, make: Callable[[], tuple[Record, dict[str, Any]]]) -> Reco
         if before is not None:
             earlier: list[dict[str, Any]] = []
             with contextlib.suppress(Damaged):  # a result is worth more than what came before it
-                earlier = store.details(key).get("earlier", [])
+                earlier = [one.model_dump(mode="json") for one in store.details(key).earlier]
             outcome = before.model_dump(include={"started", "status", "reason"})
             outcome["metrics"] = {} if before.result is None else dict(before.result.metrics)
             details = {**details, "earlier": [*earlier, outcome]}

@@ -87,8 +87,10 @@ def review(store: Store, trials: Sequence[Trial], *, accept_stale: bool = False)
         _restore(store, keys - store.keys())
         found = stale(store, trials)
         accepted = _newest(store, found) if accept_stale else {}
-        used = keys | {one.record.key for one in accepted.values()}
-        damaged = damage.set_aside(store, used)
+        used = [one.record for one in accepted.values()]
+        planned = {trial.key: (trial.seed, trial.arm.levels) for trial in trials}
+        planned |= {record.key: (record.seed, record.arm) for record in used}
+        damaged = damage.set_aside(store, planned)
         others = [one for one in found if accepted.get(one.planned) != one]
         archive = _archive(store, others)
     except OSError as error:

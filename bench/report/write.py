@@ -43,17 +43,25 @@ def write_all(
     *,
     index: Path | None = None,
     output: Path | None = None,
+    damaged: Callable[[UserError], None] | None = None,
 ) -> Iterator[Path]:
     """Write the reports of several experiments, and a page that lists all of the folder ``index``.
 
     Yields the main file of each report, as soon as it is written; then ``index.html``, if that
-    lists more than one experiment; it lies in ``output`` too, if that is given. UserError as
-    ``write``.
+    lists more than one experiment; it lies in ``output`` too, if that is given. ``damaged``, if
+    given, is called with what is wrong with an experiment that cannot be read, and the others are
+    reported on. UserError if a format is unknown, or a report cannot be written.
     """
     _check(formats)
     entries = {}
     for store in stores:
-        results = load(store)
+        try:
+            results = load(store)
+        except UserError as error:
+            if damaged is None:
+                raise
+            damaged(error)
+            continue
         yield _write_formats(results, formats, output)
         if index is not None:
             entries[store.folder] = index_page.entry(results, _folder(store, output))

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.store import files
+from bench.store.checks import Contradicted, sampled
+from bench.store.files import Damaged
 from bench.store.folder import Store
+from bench.store.records import contradiction
 
 Problem = tuple[Path, str]  # a file, and what is wrong with it
 
 _READERS = 4  # threads that read and hash files
 
 
-def set_aside(store: Store, keys: Iterable[str]) -> list[str]:
+Planned = Mapping[str, tuple[int, Mapping[str, Any]]]  # key → seed, and levels of the arm
+
+
+def set_aside(store: Store, planned: Planned) -> list[str]:
     """Move every damaged file of the plan and of some trials away; return a line for each.
 
     A trial is measured again if its record, its details or a picture of it is damaged. Pictures
@@ -25,8 +32,9 @@ def set_aside(store: Store, keys: Iterable[str]) -> list[str]:
     """
     problems = _problem(store.folder / "plan.json", store.read_plan)
     aside = [path for path, _ in problems]
-    wanted, stored = set(keys), store.keys()
-    found = _damage(store, sorted(wanted & stored), complete=wanted <= stored)
+    stored = store.keys()
+    there = {key: planned[key] for key in sorted(stored.intersection(planned))}
+    found = _damage(store, there, complete=len(there) == len(planned))
     for key, of_trial in found.items():
         problems += of_trial
         aside += [*(path for path, _ in of_trial), store.record_file(key), store.details_file(key)]
@@ -35,7 +43,7 @@ def set_aside(store: Store, keys: Iterable[str]) -> list[str]:
     return [line for _, line in problems]
 
 
-def _damage(store: Store, keys: Sequence[str], *, complete: bool) -> dict[str, list[Problem]]:
+def _damage(store: Store, planned: Planned, *, complete: bool) -> dict[str, list[Problem]]:
     """Return for each trial that has damaged files which they are and what is wrong.
 
     Until all trials are measured (complete), a missing picture may come with one of them.
@@ -43,8 +51,8 @@ def _damage(store: Store, keys: Sequence[str], *, complete: bool) -> dict[str, l
     found: dict[str, list[Problem]] = {}
     owner: dict[str, str] = {}  # of a blob: the first trial that names it
     with ThreadPoolExecutor(_READERS) as pool:
-        checked = pool.map(functools.partial(_check_trial, store), keys)
-        for key, (problems, blobs) in zip(keys, checked, strict=True):
+        checked = pool.map(functools.partial(_check_trial, store), planned.items())
+        for key, (problems, blobs) in zip(planned, checked, strict=True):
             found[key] = problems
             for name in blobs:
                 owner.setdefault(name, key)
@@ -55,11 +63,28 @@ def _damage(store: Store, keys: Sequence[str], *, complete: bool) -> dict[str, l
     return {key: problems for key, problems in found.items() if problems}
 
 
-def _check_trial(store: Store, key: str) -> tuple[list[Problem], list[str]]:
+def _check_trial(
+    store: Store, planned: tuple[str, tuple[int, Mapping[str, Any]]]
+) -> tuple[list[Problem], list[str]]:
     """Check record and details of a trial; return the problems, and the blobs that it names."""
-    blobs: list[str] = []
+    key, (seed, arm) = planned
     record, details = store.record_file(key), store.details_file(key)
-    problems = _problem(record, lambda: blobs.extend(store.read_with_blobs(key)[1]))
+    blobs: list[str] = []
+    try:
+        found, blobs = store.read_with_blobs(key)
+        if why := contradiction(found, seed, arm):
+            raise Contradicted(record, why)
+        if details.is_file():
+            sampled(store, found)
+            return [], blobs
+    except Damaged as error:
+        if error.path != record or isinstance(error, Contradicted):
+            return [(error.path, str(error))], blobs
+        problems = [(record, str(error))]
+    except UserError as error:
+        problems = [(record, str(error))]
+    else:
+        problems = []
     return problems + _problem(details, lambda: files.read_checked(details)), blobs
 
 

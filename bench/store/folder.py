@@ -12,10 +12,11 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.store import claims, files
+from bench.store.details import Details
 from bench.store.files import Damaged
 from bench.store.plans import Plan
-from bench.store.records import Record, is_final
-from bench.store.results import validated
+from bench.store.records import Record, contradiction, is_final
+from bench.store.stored import validated
 
 PARTS = ("trials", "details", "blobs", "partial", "claims")
 _BLOB = re.compile(r"blobs/[0-9a-f]{64}\.[a-z0-9]+")
@@ -85,10 +86,28 @@ class Store:
                 problems.append(str(error))
         return records, problems
 
-    def details(self, key: str) -> dict[str, Any]:
+    def of_plan(self, plan: Plan) -> tuple[dict[str, Record], list[str]]:
+        """Return the records of a plan's trials, and a line for each that is damaged.
+
+        One that contradicts the plan is damaged too: it is of another trial.
+        """
+        records, problems = self.intact(trial.key for trial in plan.trials)
+        for trial in plan.trials:
+            record = records.get(trial.key)
+            if record is None:
+                continue
+            why = contradiction(record, trial.seed, trial.arm)
+            if record.measure != plan.measure:
+                why = f"it measures {record.measure}, the plan {plan.measure}"
+            if why is not None:
+                del records[trial.key]
+                problems.append(str(Damaged(self.record_file(trial.key), why)))
+        return records, problems
+
+    def details(self, key: str) -> Details:
         """Return the details stored beside a record; empty where there are none."""
         path = self.details_file(key)
-        return files.read_json(path) if path.exists() else {}
+        return validated(Details, files.read_checked(path), path) if path.exists() else Details()
 
     def put(self, content: bytes, suffix: str) -> str:
         """Store bytes under their own digest and return their path inside the folder."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.evaluation.counts import ImageCounts
+from bench.store.details import Details
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +45,34 @@ class Counts:
         return ImageCounts(self.names, self.matrices(), *self.soft)
 
 
-def pack(details: Mapping[str, Any], classes: int) -> Counts | None:
-    """Return the counts among a trial's details; None where it has none."""
-    confusion, soft = details.get("confusion"), details.get("soft")
+def pack(details: Details, classes: int) -> Counts | None:
+    """Return the counts among a trial's details; None where it has none.
+
+    ValueError if they are not of this number of classes.
+    """
+    confusion, soft, trained_on = details.confusion, details.soft, details.train_pixels
     if confusion is None:
         return None
-    names, entries = tuple(confusion["images"]), confusion["entries"]
-    flat = np.fromiter(chain.from_iterable(chain.from_iterable(entries)), np.int64)
+    images = len(confusion.images)
+    flat = np.fromiter(chain.from_iterable(chain.from_iterable(confusion.entries)), np.int64)
     truth, predicted, pixels = flat.reshape(-1, 3).T
-    image = np.repeat(np.arange(len(names)), [len(cells) for cells in entries])
+    image = np.repeat(np.arange(images), [len(cells) for cells in confusion.entries])
+    if flat.size and max(truth.max(), predicted.max()) >= classes:
+        raise ValueError(f"confusion: a label is none of {classes} classes")
     cells = ((image * classes + truth) * classes + predicted).astype(np.int32)
-    sums = None if soft is None else np.array([soft["intersection"], soft["predicted"]], np.float64)
-    trained_on = details.get("train_pixels")
-    train_pixels = None if trained_on is None else tuple(trained_on)
-    return Counts(names, classes, cells, pixels.copy(), sums, train_pixels)
+    if len(np.unique(cells)) < len(cells):
+        raise ValueError("confusion: a cell is given twice")
+    sums = None
+    if soft is not None:
+        rows = [*soft.intersection, *soft.predicted]
+        if {len(soft.intersection), len(soft.predicted)} != {images} or any(
+            len(row) != classes for row in rows
+        ):
+            raise ValueError(f"soft: not of {images} images and {classes} classes")
+        sums = np.array(rows, np.float64).reshape(2, images, classes)
+    if trained_on is not None and len(trained_on) != classes:
+        raise ValueError(f"train_pixels: {len(trained_on)} numbers for {classes} classes")
+    return Counts(confusion.images, classes, cells, pixels.copy(), sums, trained_on)
 
 
 @contextlib.contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.errors import UserError
+from bench.store.checks import Contradicted, sampled
 from bench.store.damage import check_blob
+from bench.store.details import Details
 from bench.store.folder import Store
 from bench.store.frame import DONE, NOT_RUN, Results, Row, text, typed
-from bench.store.image_counts import Counts, collector_paused, pack
+from bench.store.image_counts import collector_paused
 from bench.store.plans import PlannedTrial
 from bench.store.records import Record
 from bench.store.results import AccuracyResult
@@ -26,8 +28,7 @@ def load(store: Store) -> Results:
         raise UserError(f"{store.folder}: holds no experiment (there is no plan.json)")
     planned = plan.labelled()
     keys = {trial.key for trial in planned}
-    records, damaged = store.intact(keys)
-    damaged += _without_damaged_pictures(store, planned, records)
+    records, damaged = store.of_plan(plan)
     trials, classes, history, counts = [], [], [], {}
     for trial in planned:  # in one pass: details are by far the largest files
         head: Row = {"key": trial.key, "arm": trial.label, "seed": trial.seed}
@@ -35,16 +36,22 @@ def load(store: Store) -> Results:
         if record is None:
             trials.append({**head, "status": NOT_RUN})
             continue
-        trials.append({**head, **_numbers(record, plan.metric)})
-        classes += [{**head, **row} for row in _by_class(record.accuracy)]
         try:
-            epochs, packed = _details(store, record)
+            details, packed = sampled(store, record)
+        except Contradicted as error:
+            damaged.append(str(error))
+            del records[trial.key]
+            trials.append({**head, "status": NOT_RUN})
+            continue
         except UserError as error:
             damaged.append(str(error))
-            continue
-        history += [{**head, "status": record.status, **epoch} for epoch in epochs]
-        if packed is not None:
+            details, packed = Details(), None
+        trials.append({**head, **_numbers(record, plan.metric)})
+        classes += [{**head, **row} for row in _by_class(record.accuracy)]
+        history += [{**head, "status": record.status, **row} for row in _epochs(details)]
+        if packed is not None and record.status == DONE:
             counts[record.key] = packed
+    damaged += _without_damaged_pictures(store, planned, records)
     return Results(
         store=store,
         plan=plan,
@@ -109,16 +116,11 @@ def _by_class(result: AccuracyResult | None) -> list[Row]:
     ]
 
 
-def _details(store: Store, record: Record) -> tuple[list[Row], Counts | None]:
-    """Return a row for each epoch of a trial, and its per-image counts if it is finished."""
-    details = store.details(record.key)
-    epochs = [
-        {"epoch": e["epoch"], "train_loss": e.get("train_loss"), **e.get("metrics", {})}
-        for e in details.get("history", ())
+def _epochs(details: Details) -> list[Row]:
+    """Return a row for each epoch of a trial."""
+    return [
+        {"epoch": row.epoch, "train_loss": row.train_loss, **row.metrics} for row in details.history
     ]
-    if record.status != DONE or record.accuracy is None:
-        return epochs, None
-    return epochs, pack(details, len(record.accuracy.classes))
 
 
 def _scores(metric: str, records: Iterable[Record]) -> tuple[str, ...]:

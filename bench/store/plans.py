@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bench.store.results import Stored
+from bench import metrics
+from bench.errors import UserError
+from bench.store.stored import Json, Key, Positive, Stored, Whole
+
+Levels = Annotated[list[Json], Field(min_length=1)]
 
 
 class PlannedTrial(Stored):
     """A trial of the plan. Its record has the same key."""
 
-    key: str
-    arm: Mapping[str, Any] = Field(description="what makes the arm differ, by dotted setting")
+    key: Key
+    arm: Mapping[str, Json] = Field(description="what makes the arm differ, by dotted setting")
     label: str = Field(description="of the arm")
-    seed: int
+    seed: Whole
     stale: tuple[str, ...] = Field(
         (), description="what differs, where the record of another version was accepted"
     )
@@ -25,7 +29,7 @@ class PlannedTrial(Stored):
     @property
     def signature(self) -> str:
         """The arm as text, to tell arms apart."""
-        return json.dumps(self.arm, sort_keys=True)
+        return _text(self.arm)
 
 
 class Plan(Stored):
@@ -36,12 +40,52 @@ class Plan(Stored):
     measure: Literal["accuracy", "throughput"]
     metric: str
     design: Literal["full_factorial", "one_at_a_time"] = "full_factorial"
-    factors: Mapping[str, list[Any]] = Field({}, description="dotted setting → its levels")
-    baseline: Mapping[str, Any] = {}
-    equivalence: float | None = None
-    seeds: tuple[int, ...] = ()
+    factors: Mapping[str, Levels] = Field({}, description="dotted setting → its levels")
+    baseline: Mapping[str, Json] = {}
+    equivalence: Positive | None = None
+    seeds: tuple[Whole, ...] = ()
     command: str = Field("", description="the line that ran it")
     trials: tuple[PlannedTrial, ...]
+
+    @model_validator(mode="after")
+    def _metric_is_measured(self) -> Plan:
+        try:
+            found = metrics.find(self.metric)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        if found.measure != self.measure:
+            raise ValueError(f"metric: measuring {self.measure} does not give {self.metric}")
+        return self
+
+    @model_validator(mode="after")
+    def _baseline_is_in_the_grid(self) -> Plan:
+        for name, levels in self.factors.items():
+            if len(set(map(_text, levels))) < len(levels):
+                raise ValueError(f"factors.{name}: a level is given twice")
+        if self.baseline and self.baseline.keys() != self.factors.keys():
+            raise ValueError("baseline: is of other factors than are varied")
+        for name, level in self.baseline.items():
+            if _text(level) not in map(_text, self.factors[name]):
+                raise ValueError(f"baseline.{name}: {level!r} is no level of it")
+        return self
+
+    @model_validator(mode="after")
+    def _every_arm_has_every_seed(self) -> Plan:
+        """Refuse keys that occur twice, an arm of two labels, and one with other seeds."""
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one is given twice")
+        if len({trial.key for trial in self.trials}) < len(self.trials):
+            raise ValueError("trials: two have the same key")
+        seeds: dict[str, list[int]] = {}
+        labels: dict[str, str] = {}
+        for trial in self.trials:
+            seeds.setdefault(trial.signature, []).append(trial.seed)
+            if labels.setdefault(trial.signature, trial.label) != trial.label:
+                raise ValueError(f"trials: {trial.label!r} has another label too")
+        for signature, found in seeds.items():
+            if sorted(found) != sorted(self.seeds):
+                raise ValueError(f"trials: {labels[signature]!r} has not each of the seeds once")
+        return self
 
     def labelled(self) -> tuple[PlannedTrial, ...]:
         """Return the trials, labels numbered where arms share one: ``1``, ``1 (2)``."""
@@ -56,3 +100,7 @@ class Plan(Stored):
                 labels[signature] = label
                 used.add(label)
         return tuple(t.model_copy(update={"label": labels[t.signature]}) for t in self.trials)
+
+
+def _text(level: Any) -> str:
+    return json.dumps(level, sort_keys=True)

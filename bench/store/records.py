@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench import metrics
 from bench.measurements import MEASUREMENTS
 from bench.store.files import SCHEMA
-from bench.store.results import AccuracyResult, AnyResult, Stored, ThroughputResult
+from bench.store.results import AccuracyResult, AnyResult, ThroughputResult
+from bench.store.stored import Json, Key, NotNegative, Stored, Whole
 
 ATTEMPTS = 3  # at a trial that fails or is killed, in all runs together
 
@@ -26,21 +28,50 @@ class Record(Stored):
     says what.
     """
 
-    key: str
+    key: Key
     experiment: str
     measure: Literal["accuracy", "throughput"]
     status: Status
     reason: str | None = None
-    arm: Mapping[str, Any] = Field(description="what makes the arm differ, by dotted setting")
+    arm: Mapping[str, Json] = Field(description="what makes the arm differ, by dotted setting")
     label: str = Field(description="of the arm")
-    seed: int
-    settings: Mapping[str, Any] = Field(description="resolved; those that the trial reads")
+    seed: Whole
+    settings: Mapping[str, Mapping[str, Json]] = Field(
+        description="resolved; those that the trial reads"
+    )
     provenance: Mapping[str, str] = Field(description="digests of data, code and versions")
-    environment: Mapping[str, Any] = Field(description="versions, processor, device, threads")
+    environment: Mapping[str, str | Whole | float | None] = Field(
+        description="versions, processor, device, threads"
+    )
     started: str = Field(description="UTC, ISO 8601")
-    seconds: float = Field(description="wall time of the run that finished it")
+    seconds: NotNegative = Field(description="wall time of the run that finished it")
     result: AnyResult = None
-    attempts: int = Field(1, description="how often it was tried")
+    attempts: Annotated[Whole, Field(ge=1)] = Field(1, description="how often it was tried")
+
+    @model_validator(mode="after")
+    def _has_a_result_or_a_reason(self) -> Record:
+        """Done and invalid trials have a result of what was measured, the others a reason."""
+        if (self.result is not None) != (self.status in ("done", "invalid")):
+            raise ValueError(
+                f"status: {self.status} {'without' if self.result is None else 'with'} a result"
+            )
+        if (self.reason is None) != (self.status == "done"):
+            raise ValueError(f"reason: {self.reason!r}, where the status is {self.status}")
+        timed = self.measure == "throughput"
+        if self.result is not None and (self.throughput is not None) != timed:
+            raise ValueError(f"result: not of a measurement of {self.measure}")
+        if self.throughput is not None and self.throughput.validity.valid != (
+            self.status == "done"
+        ):
+            raise ValueError(f"status: {self.status}, which its validity contradicts")
+        try:
+            datetime.fromisoformat(self.started)
+        except ValueError:
+            raise ValueError(f"started: {self.started[:40]!r} is no time") from None
+        for name, level in self.arm.items():
+            if contradicted(name, level, self.settings):
+                raise ValueError(f"arm: {name} is {level!r}, in its settings it is not")
+        return self
 
     @property
     def accuracy(self) -> AccuracyResult | None:
@@ -58,6 +89,42 @@ class Record(Stored):
             return None
         classes = self.accuracy.classes if self.accuracy else ()
         return metrics.value(self.result.metrics, name, classes)
+
+
+def contradicted(name: str, level: Any, settings: Mapping[str, Any]) -> bool:
+    """Tell whether settings have another value at a dotted name than a level.
+
+    A setting that a trial does not read is not among them, and no contradiction. Nor are two of
+    different type: YAML's text for a number, say, is a number in the settings.
+    """
+    there: Any = settings
+    for part in name.split("."):
+        if not isinstance(there, Mapping) or part not in there:
+            return False
+        there = there[part]
+    return _differ(level, there)
+
+
+def contradiction(record: Record, seed: int, arm: Mapping[str, Any]) -> str | None:
+    """Return what a record says that the plan does not of the trial of its key; None if nothing.
+
+    Its own arm and label may be other ones: the same settings may be an arm of several plans.
+    """
+    if record.seed != seed:
+        return f"its seed is {record.seed}, in the plan {seed}"
+    for name, level in arm.items():
+        if contradicted(name, level, record.settings):
+            return f"{name} is {level!r} in the plan, in its settings it is not"
+    return None
+
+
+def _differ(level: Any, there: Any) -> bool:
+    if isinstance(level, Mapping) and isinstance(there, Mapping):
+        return any(_differ(value, there[key]) for key, value in level.items() if key in there)
+    kinds = (str, bool, (int, float))
+    kind = next((kind for kind in kinds if isinstance(level, kind)), None)
+    known = kind is not None and isinstance(there, kind)
+    return known and isinstance(level, bool) == isinstance(there, bool) and bool(level != there)
 
 
 def is_result(record: Record) -> bool:

@@ -6,41 +6,26 @@ A change of a key here is a change of what is stored: `bench.store.files.SCHEMA`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from bench.store import files
-from bench.store.files import Damaged
+from bench.metrics import METRICS
+from bench.store.stored import Blob, Json, NotNegative, Positive, Scores, Share, Stored, Whole
 
-S = TypeVar("S", bound="Stored")
-Scores = Mapping[str, float | int | list[float | None] | None]
+_CLOSE = 1e-9  # how far the same number may be apart, computed in another order
 
-
-class Stored(BaseModel):
-    """The base of what is stored: frozen, without unknown keys, numbers that JSON has."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),
-        serialize_by_alias=True,
-        validate_by_name=True,
-    )
+Split = Literal["train", "val", "test"]
+Colour = Annotated[int, Field(ge=0, le=255)]
 
 
-def validated(kind: type[S], content: bytes, path: Path) -> S:
-    """Build what was stored from bytes whose checksum is right, which need not make it valid."""
-    try:
-        return kind.model_validate_json(files.current(content, path), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        why = f"{where}: {first['msg']}".removeprefix(": ")
-        raise Damaged(path, f"damaged ({why})") from None
+def agree(one: Any, other: Any) -> bool:
+    """Tell whether two numbers, or None, are the same but for rounding."""
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=_CLOSE, abs_tol=_CLOSE)
 
 
 class Example(Stored):
@@ -50,39 +35,59 @@ class Example(Stored):
     why: Literal["chosen", "worst", "best"] = Field(
         "chosen", description="the same images in every trial, or this trial's worst or best"
     )
-    iou: float | None = Field(
+    iou: Share | None = Field(
         None, description="mean IoU of the image, over the classes that it has or is given"
     )
-    image: str = Field(description="blob of the image")
-    truth: str = Field(description="blob of its labels, 8 bits, 255 = void")
-    prediction: str = Field(description="blob of the predicted labels")
+    image: Blob = Field(description="blob of the image")
+    truth: Blob = Field(description="blob of its labels, 8 bits, 255 = void")
+    prediction: Blob = Field(description="blob of the predicted labels")
 
 
 class Memory(Stored):
     """Peaks in bytes; None where the device does not tell, or they would be another's."""
 
-    allocated_bytes: int | None = Field(None, description="by torch, on CUDA")
-    reserved_bytes: int | None = Field(None, description="by torch, on CUDA")
-    process_bytes: int | None = Field(None, description="largest resident set of the process")
+    allocated_bytes: Whole | None = Field(None, description="by torch, on CUDA")
+    reserved_bytes: Whole | None = Field(None, description="by torch, on CUDA")
+    process_bytes: Whole | None = Field(None, description="largest resident set of the process")
 
 
 class AccuracyResult(Stored):
     """What is known of a network that was trained and scored."""
 
-    classes: tuple[str, ...] = Field(description="names by label")
-    palette: tuple[tuple[int, int, int], ...] = Field(description="RGB colours by label")
-    split: str = Field(description="evaluated at the end")
-    watched_split: str | None = Field(None, description="scored during training, never test")
-    chosen_epoch: int = Field(description="whose weights were evaluated")
+    classes: tuple[str, ...] = Field(min_length=1, description="names by label")
+    palette: tuple[tuple[Colour, Colour, Colour], ...] = Field(description="RGB colours by label")
+    split: Split = Field(description="evaluated at the end")
+    watched_split: Split | None = Field(None, description="scored during training, never test")
+    chosen_epoch: Whole = Field(description="whose weights were evaluated")
     metrics: Scores = Field(description="of the split; None where undefined; lists are by class")
-    counts: Mapping[str, int | float] = Field(description="images, parameters, steps, FLOPs")
-    training_seconds: float | None = Field(
+    counts: Mapping[str, Whole | NotNegative] = Field(
+        description="images, parameters, steps, FLOPs"
+    )
+    training_seconds: NotNegative | None = Field(
         None, description="of all epochs, also those before an interruption"
     )
     memory: Memory | None = Field(None, description="peaks of training on CUDA")
     examples: tuple[Example, ...] = ()
-    checkpoint: str | None = Field(None, description="blob of the weights, as safetensors")
+    checkpoint: Blob | None = Field(None, description="blob of the weights, as safetensors")
     note: str | None = Field(None, description="what a reader of these scores has to know")
+
+    @model_validator(mode="after")
+    def _is_by_class(self) -> AccuracyResult:
+        classes = len(self.classes)
+        if len(set(self.classes)) < classes:
+            raise ValueError("classes: two have the same name")
+        if len(self.palette) != classes:
+            raise ValueError(f"palette: {len(self.palette)} colours of {classes} classes")
+        for name, value in self.metrics.items():
+            if isinstance(value, list) and len(value) != classes:
+                raise ValueError(f"metrics.{name}: {len(value)} numbers for {classes} classes")
+            if name.startswith("classes_") and isinstance(value, int) and value > classes:
+                raise ValueError(f"metrics.{name}: {value} of {classes} classes")
+            known = METRICS.get(name)
+            if known is not None and known.per_class != isinstance(value, list):
+                wanted = "a list by class" if known.per_class else "one number"
+                raise ValueError(f"metrics.{name}: {wanted} is wanted")
+        return self
 
     @property
     def blobs(self) -> list[str]:
@@ -95,15 +100,15 @@ class WarmUp(Stored):
     """What came before the measured windows."""
 
     settled: bool
-    windows: int
-    calls_in_window: int
+    windows: Whole
+    calls_in_window: Whole
 
 
 class Peaks(Stored):
     """The fastest matrix product and the fastest copy that the device was seen to do."""
 
-    flops_per_second: float
-    bytes_per_second: float
+    flops_per_second: Positive
+    bytes_per_second: Positive
 
 
 class LayerLoss(Stored):
@@ -124,29 +129,68 @@ class ThroughputResult(Stored):
     """What is known of a pass that was timed; times of a call are medians over windows."""
 
     work: str = Field(alias="pass", description="what was timed")
-    images_per_second: float
-    milliseconds: float = Field(description="wall time of a call, median over windows")
-    milliseconds_low: float = Field(description="lower quartile")
-    milliseconds_high: float = Field(description="upper quartile")
-    busy_milliseconds: float | None = Field(None, description="CUDA: by the device's own events")
+    images_per_second: Positive
+    milliseconds: Positive = Field(description="wall time of a call, median over windows")
+    milliseconds_low: Positive = Field(description="lower quartile")
+    milliseconds_high: Positive = Field(description="upper quartile")
+    busy_milliseconds: Positive | None = Field(None, description="CUDA: by the device's own events")
     host_bound: str | None = Field(None, description="how long the device waits for the host")
-    first_call_seconds: float = Field(description="with compiling and first allocations")
-    compile_seconds: float | None = None
+    first_call_seconds: NotNegative = Field(description="with compiling and first allocations")
+    compile_seconds: NotNegative | None = None
     compile_cached: bool | None = None
     warm_up: WarmUp
     memory: Memory
-    parts_ms: Mapping[str, float] | None = Field(None, description="of a training step")
-    parts_share: Mapping[str, float] | None = None
-    roofline_ms: float | None = Field(None, description="roofline bound; None for the loader")
-    roofline_share: float | None = Field(None, description="bound over milliseconds")
+    parts_ms: Mapping[str, NotNegative] | None = Field(None, description="of a training step")
+    parts_share: Mapping[str, Share] | None = None
+    roofline_ms: NotNegative | None = Field(None, description="roofline bound; None for the loader")
+    roofline_share: NotNegative | None = Field(None, description="bound over milliseconds")
     peaks: Peaks | None = None
-    gflops: float | None = Field(None, description="10⁹ operations of a call")
+    gflops: NotNegative | None = Field(None, description="10⁹ operations of a call")
     slowest_layers: tuple[LayerLoss, ...] = ()
     validity: Validity
-    states: Mapping[str, Any] = Field(description="of the machine: first, before, during, after")
+    states: Mapping[str, Json] = Field(description="of the machine: first, before, during, after")
     metrics: Scores
-    counts: Mapping[str, int | float | None]
+    counts: Mapping[str, Whole | NotNegative | None]
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> ThroughputResult:
+        if not self.milliseconds_low <= self.milliseconds <= self.milliseconds_high:
+            raise ValueError("milliseconds: not between its quartiles")
+        found = self.metrics
+        images, batch = (
+            self.images_per_second * self.milliseconds / 1e3,
+            self.counts.get("batch_size"),
+        )
+        peak = self.memory.allocated_bytes or self.memory.process_bytes
+        expected = {
+            "images_per_second": self.images_per_second,
+            "milliseconds": self.milliseconds,
+            "roofline_share": self.roofline_share,
+            "peak_gigabytes": None if peak is None else peak / 1e9,
+        }
+        bound = self.roofline_ms
+        for name, one, other in (
+            *((f"metrics.{name}", found.get(name), value) for name, value in expected.items()),
+            ("images_per_second", images, batch),
+            ("roofline_share", self.roofline_share, bound and bound / self.milliseconds),
+        ):
+            if not agree(one, other):
+                raise ValueError(f"{name}: does not fit the other numbers")
+        return self
 
 
 Result = AccuracyResult | ThroughputResult
-AnyResult = Annotated[AccuracyResult | ThroughputResult | None, Field(union_mode="left_to_right")]
+
+
+def _kind(value: Any) -> str:
+    timed = isinstance(value, ThroughputResult) or (isinstance(value, Mapping) and "pass" in value)
+    return "throughput" if timed else "accuracy"
+
+
+AnyResult = (
+    Annotated[
+        Annotated[AccuracyResult, Tag("accuracy")] | Annotated[ThroughputResult, Tag("throughput")],
+        Discriminator(_kind),
+    ]
+    | None
+)

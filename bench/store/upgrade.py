@@ -23,8 +23,12 @@ def from_version_1(body: dict[str, Any]) -> dict[str, Any]:
     """Return a record, the details of a trial or a plan as version 2 has them."""
     if "result" in body:
         return {**body, "result": _renamed(body["result"]) or None}
-    if "trials" in body and body.get("metric") in _RENAMED:
-        return {**body, "metric": _RENAMED[body["metric"]]}
+    if "trials" in body:
+        metric = body.get("metric")
+        return {
+            **body,
+            "metric": _RENAMED.get(metric, metric) if isinstance(metric, str) else metric,
+        }
     # What else details hold is large, and was called the same.
     return {
         _RENAMED.get(key, key): _renamed(value) if key in _DETAILS else value

@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 
+from tests.bench.made_stores import details_json
+
 SEEDS = (0, 1, 2)
 
 
@@ -83,7 +85,7 @@ def take_as_stale(store, key):
     record, other = store.read(key), f"{key}older"
     provenance = {**record.provenance, "code": "0123456789"}
     store.commit(
-        record.model_copy(update={"key": other, "provenance": provenance}), store.details(key)
+        record.model_copy(update={"key": other, "provenance": provenance}), details_json(store, key)
     )
     for path in (store.record_file(key), store.details_file(key)):
         path.unlink()

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 
 from bench.evaluation.counts import ImageCounts, confusion_json, soft_json
+from bench.execution import accuracy
 from bench.store.folder import Store
 from bench.store.plans import Plan
 from bench.store.records import Record
 from tests.bench import real_trials
 from tests.bench.real_trials import ABSENT
-
-BY_CLASS = ("iou", "dice", "precision", "recall")
 
 
 def changed(real, **values):
@@ -43,7 +42,12 @@ def templates(folder, measure, classes):
 
 
 def _json(store, record):
-    return record.model_dump(mode="json"), store.details(record.key)
+    return record.model_dump(mode="json"), details_json(store, record.key)
+
+
+def details_json(store, key):
+    """Return the details of a trial as ``commit`` takes them."""
+    return store.details(key).model_dump(mode="json", exclude_unset=True)
 
 
 def build(
@@ -137,12 +141,14 @@ def build(
             record, details = _timed(head, template, status, value, rng)
         else:
             value = _score(trial["label"], rng) if value is None else value
+            found = _details(template[1], value, rng, epochs if history else 0, classes, counted)
             wanted = {"rename": rename or {}, "images": images, "ranked": ranked}
             wanted["dropped"] = (dropped or {}).get(number, 0)
-            result = _scored(template[0]["result"], value, rng, epochs=epochs, **wanted)
+            details, own = found
+            result = _scored(template[0]["result"], own, epochs=epochs, **wanted)
+            result["counts"]["evaluated_images"] = len(details["confusion"]["images"])
             record = changed(head, result=result, status=status, reason=_reason(status))
             record["settings"]["train"] = changed(record["settings"]["train"], epochs=epochs)
-            details = _details(template[1], value, rng, epochs if history else 0, classes, counted)
             _copy_pictures(source, store, result["examples"])
         kept = {key: part for key, part in details.items() if key not in without}
         store.commit(Record.model_validate(record), kept)
@@ -214,22 +220,10 @@ def _score(label, rng):
     return 0.35 + 0.3 * noise + 0.02 * rng.standard_normal()
 
 
-def _scored(real, value, rng, *, rename, images, ranked, dropped, epochs):
+def _scored(real, own, *, rename, images, ranked, dropped, epochs):
+    """Return a real result with the scores of other counts."""
     names = [rename.get(each, each) for each in real["classes"]]
-    iou = np.clip(value + 0.25 * rng.standard_normal(len(names)), 0, 1)
-    iou += value - iou.mean()
-    by_class = [float(v) for v in np.clip(iou, 0, 1)]
-    if len(names) > ABSENT:
-        by_class[ABSENT] = None  # neither occurs nor was predicted
-    metrics = changed(
-        real["metrics"],
-        mean_iou=value,
-        classes_averaged=sum(v is not None for v in by_class),
-        pixel_accuracy=0.5 + value / 2,
-        mean_class_accuracy=value + 0.1,
-        frequency_weighted_iou=value + 0.05,
-        **dict.fromkeys(BY_CLASS, by_class),
-    )
+    metrics = changed(real["metrics"], **own)
     counts = changed(
         real["counts"],
         train_images=real["counts"]["train_images"] - dropped,
@@ -287,12 +281,61 @@ def _details(real, value, rng, epochs, classes, counted):
         for epoch in range(1, epochs + 1)
     ]
     details = changed(copy.deepcopy(real), history=rows)
-    if not counted:
-        return details
-    made_up = made_up_counts(classes, counted, value, rng)
-    shapes = itertools.cycle(real["per_image"].values())
-    per_image = dict(zip(made_up["confusion"]["images"], shapes, strict=False))
-    return changed(details, per_image=per_image, **made_up)
+    if counted:
+        made_up = made_up_counts(classes, counted, value, rng)
+        shapes = itertools.cycle(real["per_image"].values())
+        made_up["per_image"] = dict(zip(made_up["confusion"]["images"], shapes, strict=False))
+    else:
+        images = real["confusion"]["images"]
+        matrix = matrix_of(by_class(classes, value, rng))
+        made_up = counts_json(images, np.array([matrix] * len(images)))
+    details = changed(details, **made_up)
+    own = scores_of(details, classes)
+    return details, own if counted else {**own, "mean_iou": value}
+
+
+def by_class(classes, mean, rng):
+    """Return the IoU of each class, of some mean; None of one that is nowhere."""
+    label = [each for each in range(classes) if each != ABSENT]
+    away = 0.25 * rng.standard_normal(len(label))
+    away -= away.mean()
+    room = [mean / max(1e-9, -away.min()), (0.999 - mean) / max(1e-9, away.max()), 1]
+    iou = dict(zip(label, mean + away * max(0, min(room)), strict=True))
+    return [iou.get(each) for each in range(classes)]
+
+
+def matrix_of(iou):
+    """Return a (C, C) confusion matrix in which classes have some IoU, to about ten digits.
+
+    Of each class as many pixels are given the next one.
+    """
+    wrong = 10**10
+    matrix = np.zeros((len(iou), len(iou)), np.int64)
+    there = [label for label, value in enumerate(iou) if value is not None]
+    for label, following in zip(there, there[1:] + there[:1], strict=True):
+        matrix[label, following] = wrong
+        matrix[label, label] = round(2 * wrong * iou[label] / (1 - iou[label]))
+    return matrix
+
+
+def scores_of(details, classes):
+    """Return the scores that the measuring code makes of counts."""
+    shape = (len(details["confusion"]["images"]), classes, classes)
+    matrices = np.zeros(shape, np.int64)
+    for matrix, entries in zip(matrices, details["confusion"]["entries"], strict=True):
+        for truth, prediction, pixels in entries:
+            matrix[truth, prediction] = pixels
+    sums = np.zeros(shape[:2])
+    found = accuracy.scores(ImageCounts(tuple(range(shape[0])), matrices, sums, sums))
+    boundary = np.zeros((2, classes))
+    for image in details["per_image"].values():
+        for label, *counts in image["boundary"]:
+            boundary[:, label] += counts
+    inside, whole = boundary.tolist()
+    shares = [i / w if w else None for i, w in zip(inside, whole, strict=True)]
+    defined = [share for share in shares if share is not None]
+    mean = sum(defined) / len(defined) if defined else None
+    return {**found, "boundary_iou": shares, "mean_boundary_iou": mean}
 
 
 def _timed(head, template, status, speed, rng):
@@ -336,13 +379,14 @@ def made_up_counts(classes, images, value, rng):
                 int(pixels * (1 - value)), rng.dirichlet(np.full(classes, 0.2))
             )
             matrix[label, label] += pixels - matrix[label].sum()
+    found = counts_json(tuple(map(_image, range(images))), matrices)
+    return {**found, "train_pixels": (1000 * np.arange(classes, 0, -1)).tolist()}
+
+
+def counts_json(names, matrices):
+    """Return what details hold of (N, C, C) confusion matrices, with soft sums that fit them."""
     truth = matrices.sum(2).astype(float)
-    predicted = 0.9 * matrices.sum(1) + 0.1 * truth.sum(1, keepdims=True) / classes
+    predicted = 0.9 * matrices.sum(1) + 0.1 * truth.sum(1, keepdims=True) / matrices.shape[1]
     intersection = np.minimum(0.9 * np.diagonal(matrices, axis1=1, axis2=2), predicted)
-    names = tuple(map(_image, range(images)))
-    found = ImageCounts(names, matrices, intersection, predicted)
-    return {
-        "confusion": confusion_json(found),
-        "soft": soft_json(found),
-        "train_pixels": (1000 * np.arange(classes, 0, -1)).tolist(),
-    }
+    found = ImageCounts(tuple(names), matrices, intersection, predicted)
+    return {"confusion": confusion_json(found), "soft": soft_json(found)}

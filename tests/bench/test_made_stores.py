@@ -6,6 +6,7 @@ from bench.store import loading
 from bench.store.frame import NOT_RUN
 from tests.bench import made_stores
 from tests.bench import real_trials as measured
+from tests.bench.made_stores import details_json
 
 STATUSES = ("done", "failed", "diverged", "oom", "killed", "timeout", "invalid")
 
@@ -28,7 +29,7 @@ def by_image(details):
 def parts(store, key):
     record = store.read(key).model_dump(mode="json")
     arm = record.pop("arm")
-    return arm, shape(record), shape(by_image(store.details(key)))
+    return arm, shape(record), shape(by_image(details_json(store, key)))
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -12,6 +12,7 @@ import pytest
 
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
+from tests.bench.made_stores import details_json
 
 FULL = bool(os.environ.get("BENCH_CHAOS"))
 pytest.importorskip("ray", reason="Ray is not installed (pip install 'unet-bench[ray]')")
@@ -121,7 +122,7 @@ def contents(store):
     """Everything that is stored, but for times."""
     found = {}
     for record in store.records():
-        details = store.details(record.key)
+        details = details_json(store, record.key)
         for row in details["history"]:
             del row["seconds"]
         result = record.accuracy.model_dump(mode="json", exclude={"training_seconds"})

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.analysis.analysis import Analysis
 from bench.report.tables.summaries import is_balanced
-from bench.store.frame import DONE, study_history
+from bench.store.frame import DONE, study_history, text
 
 
 def varied(results: Analysis) -> list[str]:
@@ -69,7 +69,7 @@ def scored(results: Analysis, column: str) -> list[str]:
 def chosen_on_val(results: Analysis) -> bool:
     """Tell whether weights are those that scored best on the split that the scores are of."""
     records = (one for one in results.records.values() if one.status == DONE)
-    kept = {one.settings.get("evaluate", {}).get("keep") for one in records}
+    kept = {text(one.settings.get("evaluate", {}).get("keep")) for one in records}
     return "best" in kept and "val" in scored(results, "split")
 
 

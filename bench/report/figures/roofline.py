@@ -56,10 +56,10 @@ def _layers(results: Analysis) -> dict[str, list[Layer]]:
     for key, arm in zip(results.trials["key"], results.trials["arm"], strict=True):
         record = results.records.get(key)
         if record is not None and record.throughput and record.status == DONE:
-            for row in results.store.details(key).get("layers", ()):
-                if row["forward_ms"] is not None:
-                    pair = row["forward_ms"], row["forward_roofline_ms"]
-                    times.setdefault(arm, {}).setdefault(row["name"], []).append(pair)
+            for layer in results.store.details(key).layers:
+                if layer.forward_ms is not None:
+                    pair = layer.forward_ms, layer.forward_roofline_ms
+                    times.setdefault(arm, {}).setdefault(layer.name, []).append(pair)
     found = {}
     for arm, of_arm in times.items():
         layers = [

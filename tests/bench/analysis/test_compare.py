@@ -9,6 +9,7 @@ from scipy import stats
 from bench.__main__ import main
 from bench.analysis import compare
 from bench.errors import UserError
+from tests.bench.made_stores import details_json
 
 VALUES = {(0, 0): 0.50, (0, 1): 0.52, (0, 2): 0.51, (1, 0): 0.40, (1, 1): 0.45, (1, 2): 0.41}
 LATER = {**VALUES, (1, 0): 0.41, (1, 1): 0.40, (1, 2): 0.375}
@@ -27,7 +28,7 @@ def two(make_store):
 def remeasured(store, change):
     """Commit every record of a store anew, as ``change`` makes it."""
     for record in list(store.records()):
-        store.commit(record.model_copy(update=change(record)), store.details(record.key))
+        store.commit(record.model_copy(update=change(record)), details_json(store, record.key))
 
 
 def test_changes_are_paired_by_seed(two):

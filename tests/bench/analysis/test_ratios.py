@@ -149,9 +149,8 @@ def test_factors_that_add_do(results):
     assert simple["train.batch_size", "transposed"] == pytest.approx(1.2)
 
 
-def test_what_is_not_positive_is_no_speed(results):
-    found = results({0: [-1.0, *SPEEDS[0][1:]], 1: SPEEDS[1]}).effects
-    assert found.comparisons[0].seeds == REPETITIONS - 1
+def test_what_is_not_positive_has_no_logarithm():
+    assert np.isnan(RATIO.into(np.array([-1.0, 0.0]))).all()
 
 
 @pytest.mark.parametrize(

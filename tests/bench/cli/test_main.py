@@ -15,6 +15,7 @@ from bench.cli import terminal
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from bench.store.plans import Plan
+from tests.bench.made_stores import details_json
 
 EXPERIMENTS = ROOT / "experiments"
 
@@ -278,7 +279,7 @@ def test_the_score_of_the_original_study_is_explained_with_the_numbers_of_the_ru
     text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
     last = {}  # arm → the scores of the last epoch of its trials
     for trial in store.read_plan().trials:
-        row = store.details(trial.key)["history"][-1]
+        row = details_json(store, trial.key)["history"][-1]
         last.setdefault(trial.label, []).append(row["metrics"])
     for rows in last.values():
         for name in ("study_iou", "study_iou_absent", "mean_iou"):

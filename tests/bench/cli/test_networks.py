@@ -12,6 +12,7 @@ import torch
 from bench.experiment.code_digest import ROOT
 from bench.store import onnx_export
 from bench.store.folder import Store
+from tests.bench.made_stores import details_json
 from unet import UNet
 
 
@@ -141,7 +142,7 @@ def test_a_run_without_weights_says_how_to_keep_them(finished, bench, quickly):
     store = Store(finished / "results" / "small")
     for record in list(store.records()):
         result = record.accuracy.model_copy(update={"checkpoint": None})
-        store.commit(record.model_copy(update={"result": result}), store.details(record.key))
+        store.commit(record.model_copy(update={"result": result}), details_json(store, record.key))
     status, _, err = bench("export", "small", "--arm", "ce", "--seed", 0)
     assert status == 2
     assert err == (

@@ -15,6 +15,7 @@ from bench.evaluation.dummy_baselines import DUMMY_BASELINES, PERFECT, from_coun
 from bench.evaluation.metric_variants import VARIANTS
 from bench.report.content import audit as report
 from bench.report.formats import markdown
+from tests.bench.made_stores import details_json
 
 HONEST = dict.fromkeys(DUMMY_BASELINES, 0.05) | {PERFECT: 1.0}
 
@@ -113,7 +114,7 @@ def audited(make_store):
             truth = np.random.default_rng(truth_of(arm)).integers(1, 9, (4, 6))
             truth[:, 3:] = 0
             known = from_counts(tuple("abcd"), truth, np.array([9, 1, 1, 1, 1, 1]))
-            details = store.details(record.key)
+            details = details_json(store, record.key)
             details.pop("schema", None)
             kind = "most_frequent" if arm == "dice" else PERFECT
             store.commit(record, {**details, **stored(known[kind])})

@@ -22,6 +22,7 @@ from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult
 from bench.training.loop import Diverged
+from tests.bench.made_stores import details_json
 
 EXPERIMENT = {
     "name": "small",
@@ -157,7 +158,7 @@ def test_what_is_disturbed_is_measured_again_at_once_and_in_the_next_run(bench):
     assert bench.calls.count(("dice", 1)) == 5
     record = bench.store.read(failed.key)
     assert (record.status, record.attempts) == ("done", 5)
-    earlier = bench.store.details(failed.key)["earlier"]
+    earlier = details_json(bench.store, failed.key)["earlier"]
     assert [one["reason"] for one in earlier] == [f"too warm; try {n}" for n in (1, 2, 3, 4)]
     assert bench.run().measured == 0
 

@@ -20,6 +20,7 @@ from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from tests.bench.execution import tricks
 from tests.bench.execution.tricks import is_alive, wait_for
+from tests.bench.made_stores import details_json
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups here")
 
@@ -74,7 +75,7 @@ class Sweep:
         """Everything that is stored, but for times."""
         found = {}
         for record in self.store.records():
-            details = self.store.details(record.key)
+            details = details_json(self.store, record.key)
             for row in details["history"]:
                 del row["seconds"]
             result = record.accuracy.model_dump(exclude={"training_seconds"})

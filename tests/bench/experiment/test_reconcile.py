@@ -163,7 +163,7 @@ def test_what_belongs_to_no_trial_of_the_plan_is_left_alone(store, commit):
 def test_stale_records_are_taken_as_they_are_if_asked(store, commit):
     commit(planned("older", code="c0"), started="2026-01-01T00:00:00+00:00")
     commit(planned("newer", code="c00"), started="2026-01-02T00:00:00+00:00")
-    commit(planned("failed", "dice", code="c0"), status="failed", result=None)
+    commit(planned("failed", "dice", code="c0"), status="failed", reason="why", result=None)
     commit(PLAN[3])
     commit(planned("replaced", "dice", 1, code="c0"))
     found = reconcile.review(store, PLAN, accept_stale=True)

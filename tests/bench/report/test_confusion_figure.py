@@ -11,6 +11,7 @@ from bench.report.figures.confusion import MOST_CLASSES
 from bench.report.figures.matrix import draw_shares
 from bench.report.figures.registry import FIGURES
 from bench.report.figures.style import INK, PAPER, colours_on_dark, ink_on_tint, tint
+from tests.bench.made_stores import details_json
 
 
 def draw(store):
@@ -60,7 +61,7 @@ def test_arms_of_other_classes_are_not_set_side_by_side(make_store):
     store = make_store(seeds=(0,), values={(0, 0): 0.2, (1, 0): 0.6}, counted=2)
     record = store.read("k0001s0")
     result = record.result.model_copy(update={"classes": record.result.classes[::-1]})
-    counts = {"confusion": store.details(record.key)["confusion"]}
+    counts = {"confusion": details_json(store, record.key)["confusion"]}
     store.commit(record.model_copy(update={"result": result}), counts)
     assert [axes.get_title(loc="left") for axes in draw(store).axes] == ["ce (baseline)"]
 

@@ -26,6 +26,7 @@ from bench.report.figures.style import (
 )
 from bench.store.folder import Store
 from tests.bench.conftest import EXAMPLES
+from tests.bench.made_stores import details_json
 
 SCORED = {"curves", "classes", "confusion", "original_study"}
 USUAL = {"effects", "factors", "panels", *SCORED}
@@ -281,7 +282,7 @@ def test_interactions_show_a_panel_for_each_pair(document):
 def with_a_diverged_trial(make_store, last_loss=1.0):
     """Write two arms with two seeds, of which one diverged in epoch 3 of 6."""
     store = make_store(seeds=(0, 1), failures={(1, 1): "diverged"})
-    history = store.details("k0001s0")["history"][:3]
+    history = details_json(store, "k0001s0")["history"][:3]
     history[-1]["train_loss"] = last_loss
     store.commit(store.read("k0001s1"), {"history": history})
     return store
@@ -289,7 +290,7 @@ def with_a_diverged_trial(make_store, last_loss=1.0):
 
 def test_curves_are_the_stored_history(make_store):
     store = with_a_diverged_trial(make_store)
-    history = {key: store.details(key)["history"] for key in sorted(store.keys())}
+    history = {key: details_json(store, key)["history"] for key in sorted(store.keys())}
     axes = draw("curves", store).axes
     for column, read in zip(
         axes, (lambda e: e["metrics"]["mean_iou"], lambda e: e["train_loss"]), strict=True
@@ -309,7 +310,7 @@ def test_curves_are_the_stored_history(make_store):
 def test_without_scores_between_epochs_the_loss_is_drawn_alone(make_store):
     store = make_store(seeds=(0,))
     for key in sorted(store.keys()):
-        history = [{**row, "metrics": {}} for row in store.details(key)["history"]]
+        history = [{**row, "metrics": {}} for row in details_json(store, key)["history"]]
         store.commit(store.read(key), {"history": history})
     assert [axes.get_ylabel() for axes in draw("curves", store).axes] == ["train loss"]
 
@@ -317,7 +318,7 @@ def test_without_scores_between_epochs_the_loss_is_drawn_alone(make_store):
 def test_one_point_is_no_curve(make_store):
     store = make_store(seeds=(0,))
     for key in sorted(store.keys()):
-        *first, last = store.details(key)["history"]
+        *first, last = details_json(store, key)["history"]
         history = [*({**row, "metrics": {}} for row in first), last]
         store.commit(store.read(key), {"history": history})
     assert [axes.get_ylabel() for axes in draw("curves", store).axes] == ["train loss"]
@@ -326,7 +327,7 @@ def test_one_point_is_no_curve(make_store):
 def test_curves_are_of_the_split_that_was_watched(make_store):
     store = make_store(seeds=(0,))
     for key in sorted(store.keys()):
-        record, details = store.read(key), store.details(key)
+        record, details = store.read(key), details_json(store, key)
         result = record.result.model_copy(update={"split": "test", "watched_split": "val"})
         store.commit(record.model_copy(update={"result": result}), details)
     assert draw("curves", store).axes[0].get_ylabel() == "mean IoU on val"

@@ -12,6 +12,8 @@ import time
 import numpy as np
 import pytest
 
+from tests.bench.made_stores import details_json
+
 FACTORS = {
     "train.loss": ["ce", "dice", "dice+ce", "smp:focal", "smp:lovasz"],
     "train.crop_size": [96, 128, 160, 192, 208],
@@ -29,7 +31,7 @@ def large_store(make_store, made_up_counts):
     keys = sorted(store.keys())
     for first in keys[:20]:
         rng = np.random.default_rng(int(first[1:5]))
-        details = store.details(first)
+        details = details_json(store, first)
         counts = made_up_counts(CLASSES, IMAGES, 0.5, rng)
         store.commit(store.read(first), {"history": details["history"], **counts})
     for key, first in zip(keys[20:], itertools.cycle(keys[:20]), strict=False):

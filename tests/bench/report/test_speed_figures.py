@@ -8,6 +8,7 @@ from bench.analysis.analysis import load
 from bench.report import write
 from bench.report.figures.batch_sizes import memory, throughput
 from bench.report.figures.roofline import MOST_LAYERS, roofline
+from tests.bench.made_stores import details_json
 
 SPEEDS = {"unet": 40.0, "smp_unet": 90.0}
 BATCHES = (1, 4, 16)
@@ -32,7 +33,7 @@ def with_layers(store):
     """Store 30 layers for each trial; in seed s everything takes 1 + s times as long."""
     for record in store.records():
         if record.status == "done":
-            details = store.details(record.key)
+            details = details_json(store, record.key)
             template = details["layers"][0]
             layers = [
                 {

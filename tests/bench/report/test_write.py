@@ -23,6 +23,7 @@ from bench.report.formats import markdown
 from bench.report.tables.registry import TABLES
 from bench.report.write import FORMATS
 from bench.store.folder import Store
+from tests.bench.made_stores import details_json
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -423,10 +424,10 @@ def test_arms_of_which_no_flops_are_known_are_in_their_table(make_store, without
     known = {"step_gflops": 1.5, "step_pixels": 4096, "gflops_per_megapixel": 1234.4}
     record = store.read("k0000s0")
     counts = {**record.result.counts, **known}
-    store.commit(with_result(record, counts=counts), store.details("k0000s0"))
+    store.commit(with_result(record, counts=counts), details_json(store, "k0000s0"))
     other = store.read("k0001s0")
     without = {name: n for name, n in other.result.counts.items() if name not in known}
-    store.commit(with_result(other, counts=without), store.details("k0001s0"))
+    store.commit(with_result(other, counts=without), details_json(store, "k0001s0"))
     write.write(store, ["html", "md"])
     text = (store.folder / "report" / "report.md").read_text(encoding="utf-8")
     rows = text[text.index("FLOPs are counted") :].split("\n| ")[3:]

@@ -35,6 +35,10 @@ def make_record():
 
     def make(*, in_result=None, **changes):
         result = {**VALUES["result"], **in_result} if in_result else VALUES["result"]
-        return Record(**{**VALUES, "result": result, **changes})
+        ended = changes.get("status", "done")
+        if ended not in ("done", "invalid"):
+            result = None
+        reason = None if ended == "done" else "out of luck"
+        return Record(**{**VALUES, "result": result, "reason": reason, **changes})
 
     return make

@@ -7,12 +7,13 @@ import pytest
 
 from bench.report import write
 from bench.store import loading
+from bench.store.details import Details
 from bench.store.image_counts import collector_paused, pack
 
 
 def test_packed_counts_are_the_stored_ones(made_up_counts):
     stored = made_up_counts(7, 5, 0.6, np.random.default_rng(0))
-    packed = pack(stored, 7)
+    packed = pack(Details.model_validate(stored), 7)
     expected = np.zeros((5, 7, 7), np.int64)
     for matrix, entries in zip(expected, stored["confusion"]["entries"], strict=True):
         for truth, prediction, pixels in entries:
@@ -29,8 +30,8 @@ def test_packed_counts_are_the_stored_ones(made_up_counts):
 
 def test_what_was_not_stored_is_not_there(made_up_counts):
     stored = made_up_counts(7, 5, 0.6, np.random.default_rng(0))
-    assert pack({"history": []}, 7) is None
-    packed = pack({"confusion": stored["confusion"]}, 7)
+    assert pack(Details(), 7) is None
+    packed = pack(Details.model_validate({"confusion": stored["confusion"]}), 7)
     assert packed.train_pixels is None
     assert packed.matrices().sum() == packed.total().sum() > 0
     with pytest.raises(ValueError, match="no soft sums"):
@@ -39,7 +40,7 @@ def test_what_was_not_stored_is_not_there(made_up_counts):
 
 def test_images_without_a_counted_pixel_keep_their_place():
     confusion = {"images": ["void", "b"], "entries": [[], [[1, 0, 4], [1, 1, 2]]]}
-    matrices = pack({"confusion": confusion}, 2).matrices()
+    matrices = pack(Details.model_validate({"confusion": confusion}), 2).matrices()
     assert matrices.tolist() == [[[0, 0], [0, 0]], [[0, 0], [4, 2]]]
 
 

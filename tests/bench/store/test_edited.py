@@ -1,0 +1,222 @@
+"""Stored files that somebody edited and gave a checksum that is right: named, and never believed.
+
+`BENCH_FUZZ` says how many edits are tried; a failure names the number of the edit, which
+`BENCH_FUZZ_FIRST` begins with.
+"""
+
+import contextlib
+import copy
+import hashlib
+import io
+import json
+import os
+import random
+from collections import Counter
+
+import pandas as pd
+import pytest
+
+from bench.__main__ import main
+from bench.errors import UserError
+from bench.store import loading
+from tests.bench import made_stores
+
+EDITS, FIRST = (int(os.environ.get(f"BENCH_FUZZ{n}", d)) for n, d in (("", "30"), ("_FIRST", "0")))
+
+DEEP = "[" * 150 + "]" * 150
+VALUES = [
+    *("NaN", "Infinity", "-Infinity", "-1", "0", "1", "2", "1e400", "1e308", "0.999", "-0.5"),
+    *("9" * 30, "9223372036854775808", "2147483648", '""', '"splendid"', '"done"', '"failed"'),
+    *('"../../x"', '"a\\u0000b"', '"\\ud800"', '"\\u202e<b>|&"', '"99999999"', "null", "true"),
+    *("false", "[]", "{}", "[null]", "[1, 2]", '{"a": 1}', '[[0, 0, 1]]', DEEP, '{"a":' * 99 + "1" + "}" * 99),
+]  # fmt: skip
+# What stands in a store once, and depends on no score: an edit of it may stay unseen. All other
+# columns of the arms have to be those of the store before the edit.
+ONCE = ("baseline", "seconds_mean", "parameters", "train_images", "dropped_images")
+FLOPS = ("gflops", "pixels", "megapixel")
+
+
+@pytest.fixture(scope="module", params=["accuracy", "throughput"])
+def edited(request, tmp_path_factory, real_trials):
+    """Return a store, its files as text, and the arms that a report of it has."""
+    folder = tmp_path_factory.mktemp("edited") / "loss_ablation"
+    options = {"measure": request.param, "classes": 3, "images": 1, "seeds": (0, 1), "epochs": 2}
+    store = made_stores.quickly(
+        made_stores.build, real_trials, folder, failures={(1, 1): "failed"}, **options
+    )
+    paths = sorted(path for path in folder.rglob("*.json") if "report" not in path.parts)
+    return store, {path: path.read_bytes() for path in paths}
+
+
+def kind_of(path):
+    return {"trials": "record", "details": "details"}.get(path.parent.name, "plan")
+
+
+def place(value, rng):
+    """Return the path of a value in JSON: any level of it is as likely as another."""
+    path = []
+    while isinstance(value, dict | list) and value and (not path or rng.random() < 0.7):
+        path.append(rng.choice(list(value) if isinstance(value, dict) else range(len(value))))
+        value = value[path[-1]]
+    return path
+
+
+class Raw(str):
+    """JSON that stands in a file as it is."""
+
+
+def encode(value):
+    """Write JSON; a dict may be a list of pairs, in which a key may occur twice."""
+    match value:
+        case Raw():
+            return str(value)
+        case Pairs():
+            return "{" + ", ".join(f"{json.dumps(k)}: {encode(v)}" for k, v in value) + "}"
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(k)}: {encode(v)}" for k, v in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(encode, value)) + "]"
+        case _:
+            return json.dumps(value)
+
+
+class Pairs(list):
+    """The items of a dict."""
+
+
+def edit(body, rng):
+    """Return JSON in which a place chosen at random is edited, the place, and what was done."""
+    body = copy.deepcopy(body)
+    path = place(body, rng)
+    *way, last = path
+    parent = body
+    for step in way:
+        parent = parent[step]
+    old, kind = (
+        parent[last],
+        rng.choice(("value", "value", "value", "near", "remove", "rename", "double", "swap")),
+    )
+    match kind:
+        case "near" if isinstance(old, int | float) and not isinstance(old, bool):
+            move = rng.choice((1, -1, 0.001, -0.001, 1e-6, -1e-6, 0.3))
+            parent[last] = old + move
+        case "remove":
+            del parent[last]
+        case "rename" if isinstance(parent, dict):
+            parent[rng.choice((f"{last}x", "", "mean_iou", str(last).upper()))] = parent.pop(last)
+        case "double" if isinstance(parent, list):
+            parent.append(copy.deepcopy(old))
+        case "double" if way:
+            whole = Pairs([*parent.items(), (last, Raw(rng.choice(VALUES)))])
+            grand = body
+            for step in way[:-1]:
+                grand = grand[step]
+            grand[way[-1]] = whole
+        case "swap" if isinstance(parent, list) and len(parent) > 1:
+            rng.shuffle(parent)
+        case _:
+            kind, parent[last] = "value", Raw(rng.choice(VALUES))
+    return body, path, kind
+
+
+def sealed(body):
+    """Return the bytes of a file with a checksum that is right."""
+    rest = (encode(body)[1:].lstrip() + "\n").encode("utf-8", "surrogatepass")
+    return b'{"checksum": "%s",\n' % hashlib.sha256(rest).hexdigest().encode() + rest
+
+
+def parsed(content):
+    body = json.loads(content)
+    del body["checksum"]
+    return body
+
+
+def command(*arguments):
+    """Run a command; return its exit status and what it complained of."""
+    with (
+        contextlib.redirect_stderr(io.StringIO()) as err,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        status = main([str(one) for one in arguments])
+    return status, err.getvalue()
+
+
+def report(store):
+    """Write a report as a person does; return exit status, complaints, and its arms and text."""
+    status, err = command(
+        "report", "--results", store.folder.parent, "--format", "md,csv", store.folder.name
+    )
+    if status:
+        return status, err, None, ""
+    folder = store.folder / "report"
+    return status, err, pd.read_csv(folder / "arms.csv"), (folder / "report.md").read_text("utf-8")
+
+
+def scores(arms):
+    """Return the columns of a table of arms that are made of scores."""
+    return arms[[name for name in arms if name not in ONCE and not name.endswith(FLOPS)]]
+
+
+def content(store):
+    """Return a digest of everything that a report is made of, but for what is said of damage."""
+    found = loading.load(store)
+    counts = {key: one.matrices().tobytes() for key, one in found.counts.items()}
+    details = {key: str(store.details(key).layers) for key in found.records if key not in counts}
+    parts = (found.plan, found.records, found.history.to_csv(), counts, details)
+    return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest(), found.damaged
+
+
+def outcome(store, path, before, seen):
+    """Report on a store in which a file was edited; return what came of it.
+
+    ``seen`` holds the digests of what was reported on before: of most edits there is nothing new
+    but a line of what is damaged, and a report takes ten times as long as loading.
+    """
+    with contextlib.suppress(UserError):
+        digest, damaged = content(store)
+        if digest in seen and not (damaged and len(damaged[0]) % 5 == 0):
+            assert damaged == () or any(path.name in line for line in damaged), damaged
+            return seen[digest] if damaged == () else "named"
+        seen[digest] = reported(store, path, before)
+        return seen[digest]
+    return reported(store, path, before)
+
+
+def reported(store, path, before):
+    """Report on a store; return what came of it."""
+    status, err, arms, text = report(store)
+    command("status", "--results", store.folder.parent)
+    if status:
+        assert status in (1, 2), err
+        assert len(err.splitlines()) == 1, err
+        assert path.name in err, err
+        return "refused"
+    if path.name in text:
+        return "named"
+    if scores(arms).equals(before):
+        return "same"
+    raise AssertionError("a number differs, and nothing says why")
+
+
+def test_no_edit_is_believed_and_none_is_a_traceback(edited, without_figures):
+    store, originals = edited
+    before = scores(report(store)[2])
+    found, seen = Counter(), {}
+    bodies = {path: parsed(content) for path, content in originals.items()}
+    weights = [4 if kind_of(p) == "plan" else 2 if kind_of(p) == "record" else 1 for p in bodies]
+    failures = []
+    for number in range(FIRST, FIRST + EDITS):
+        rng = random.Random(number)
+        path = rng.choices(list(bodies), weights)[0]
+        body, where, kind = edit(bodies[path], rng)
+        try:
+            path.write_bytes(sealed(body))
+            found[outcome(store, path, before, seen)] += 1
+        except Exception as error:
+            failures.append(
+                f"edit {number}: {path.name} {where} {kind}: {type(error).__name__}: {str(error)[:200]}"
+            )
+        finally:
+            path.write_bytes(originals[path])
+    print(dict(found), len(failures))  # noqa: T201
+    assert not failures, "\n".join(failures[:40])
