@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from bench.store.records import Status
-from bench.store.stored import NotNegative, Pixels, Positive, Scores, Stored, Whole
+from bench.store.stored import NotNegative, Numbers, Pixels, Positive, Scores, Stored, Whole
 
 
 class Epoch(Stored):
@@ -17,7 +17,7 @@ class Epoch(Stored):
     train_loss: float | None = None
     learning_rate: NotNegative | None = None
     seconds: NotNegative | None = None
-    metrics: Scores = Field({})
+    metrics: Numbers = Field({})
 
 
 class Confusion(Stored):

@@ -13,7 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from bench.metrics import METRICS
-from bench.store.stored import Blob, Json, NotNegative, Positive, Scores, Share, Stored, Whole
+from bench.store.stored import (
+    Blob,
+    Json,
+    NotNegative,
+    Numbers,
+    Positive,
+    Scores,
+    Share,
+    Stored,
+    Whole,
+)
 
 _CLOSE = 1e-9  # how far the same number may be apart, computed in another order
 
@@ -149,7 +159,7 @@ class ThroughputResult(Stored):
     slowest_layers: tuple[LayerLoss, ...] = ()
     validity: Validity
     states: Mapping[str, Json] = Field(description="of the machine: first, before, during, after")
-    metrics: Scores
+    metrics: Numbers
     counts: Mapping[str, Whole | NotNegative | None]
 
     @model_validator(mode="after")

@@ -87,3 +87,4 @@ def _in_range(scores: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 Scores = Annotated[Mapping[str, float | int | list[float | None] | None], AfterValidator(_in_range)]
+Numbers = Annotated[Mapping[str, float | int | None], AfterValidator(_in_range)]

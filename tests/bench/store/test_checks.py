@@ -143,6 +143,13 @@ def test_a_speed_that_is_not_that_of_its_samples_is_named(make_store):
     assert f"{KEY}.json: its milliseconds" in line
 
 
+def test_a_list_of_speeds_is_refused(make_store):
+    store = make_store(measure="throughput")
+    edit(store, lambda r: r["result"]["metrics"].update(roofline_share=[]))
+    (line,) = loading.load(store).damaged
+    assert "result.throughput.metrics.roofline_share" in line
+
+
 def test_a_record_of_another_seed_is_named_by_every_command(make_store, capsys, without_figures):
     store = make_store(classes=3, images=0)
     edit(store, lambda r: r.update(seed=5))

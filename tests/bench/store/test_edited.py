@@ -24,6 +24,8 @@ from tests.bench import made_stores
 EDITS, FIRST = (int(os.environ.get(f"BENCH_FUZZ{n}", d)) for n, d in (("", "30"), ("_FIRST", "0")))
 
 DEEP = "[" * 150 + "]" * 150
+KINDS = ("value", "value", "near", "near", "remove", "rename", "double", "swap")
+STARTS = ((), (), (), ("result",), ("result", "metrics"), ("result", "metrics"))
 VALUES = [
     *("NaN", "Infinity", "-Infinity", "-1", "0", "1", "2", "1e400", "1e308", "0.999", "-0.5"),
     *("9" * 30, "9223372036854775808", "2147483648", '""', '"splendid"', '"done"', '"failed"'),
@@ -53,11 +55,17 @@ def kind_of(path):
 
 
 def place(value, rng):
-    """Return the path of a value in JSON: any level of it is as likely as another."""
-    path = []
-    while isinstance(value, dict | list) and value and (not path or rng.random() < 0.7):
+    """Return the path of a value in JSON: any level of it is as likely as another.
+
+    Of a record, half are in its result, most of these among the scores.
+    """
+    path = rng.choice(STARTS) if value.get("result") else []
+    for key in path:
+        value = value[key]
+    path, deeper = list(path), 0
+    while isinstance(value, dict | list) and value and (not deeper or rng.random() < 0.7):
         path.append(rng.choice(list(value) if isinstance(value, dict) else range(len(value))))
-        value = value[path[-1]]
+        value, deeper = value[path[-1]], deeper + 1
     return path
 
 
@@ -92,10 +100,7 @@ def edit(body, rng):
     parent = body
     for step in way:
         parent = parent[step]
-    old, kind = (
-        parent[last],
-        rng.choice(("value", "value", "value", "near", "remove", "rename", "double", "swap")),
-    )
+    old, kind = parent[last], rng.choice(KINDS)
     match kind:
         case "near" if isinstance(old, int | float) and not isinstance(old, bool):
             move = rng.choice((1, -1, 0.001, -0.001, 1e-6, -1e-6, 0.3))
