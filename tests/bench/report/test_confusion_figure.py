@@ -11,6 +11,7 @@ from bench.report.figures.confusion import MOST_CLASSES
 from bench.report.figures.matrix import draw_shares
 from bench.report.figures.registry import FIGURES
 from bench.report.figures.style import INK, PAPER, colours_on_dark, ink_on_tint, tint
+from bench.store import checks
 from tests.bench.made_stores import details_json
 
 
@@ -24,27 +25,36 @@ def shown(axes):
     return {place: int(text.get_text()) for place, text in places.items()}
 
 
+def with_scores(record, scores):
+    """Return a record with the scores of a single image."""
+    counts = {**record.result.counts, "evaluated_images": 1}
+    metrics = {**record.result.metrics, **scores}
+    result = record.result.model_copy(update={"metrics": metrics, "counts": counts})
+    return record.model_copy(update={"result": result})
+
+
 def with_counts(store, matrices):
     """Store one confusion matrix, of a single image, for each trial: label → matrix."""
     for record in store.records():
         matrix = matrices[record.label]
         entries = [[int(t), int(p), int(matrix[t, p])] for t, p in np.argwhere(matrix)]
-        store.commit(record, {"confusion": {"images": ["a"], "entries": [entries]}})
+        details = {"confusion": {"images": ["a"], "entries": [entries]}}
+        store.commit(with_scores(record, checks.scores(matrix)), details)
     return store
 
 
 def test_numbers_are_shares_of_the_true_class_over_all_seeds(make_store):
-    ce = np.array([[3, 1, 0], [0, 0, 0], [10, 0, 2990]])
-    dice = np.array([[1, 3, 0], [0, 0, 0], [0, 1500, 1500]])
+    better = np.array([[3, 1, 0], [0, 0, 0], [10, 0, 2990]])
+    worse = np.array([[1, 3, 0], [0, 0, 0], [0, 1500, 1500]])
     values = {(0, s): 0.2 for s in range(3)} | {(1, s): 0.6 for s in range(3)}
-    store = with_counts(make_store(classes=3, values=values), {"ce": ce, "dice": dice})
+    store = with_counts(make_store(classes=3, values=values), {"ce": worse, "dice": better})
     figure = draw(store)
     baseline, best = figure.axes
     assert baseline.get_title(loc="left") == "ce (baseline)"
     assert best.get_title(loc="left") == "dice"
     # A class that does not occur has no row, and what rounds to 0 no number.
-    assert shown(baseline) == {(0, 0): 75, (0, 1): 25, (2, 2): 100}
-    assert shown(best) == {(0, 0): 25, (0, 1): 75, (2, 1): 50, (2, 2): 50}
+    assert shown(best) == {(0, 0): 75, (0, 1): 25, (2, 2): 100}
+    assert shown(baseline) == {(0, 0): 25, (0, 1): 75, (2, 1): 50, (2, 2): 50}
     hatched = [patch for patch in baseline.patches if patch.get_hatch()]
     assert [patch.get_xy() for patch in hatched] == [(0, 1), (1, 1), (2, 1)]
     assert "The baseline, and the arm with the highest mean score" in figure.get_label()
