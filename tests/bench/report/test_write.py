@@ -120,7 +120,7 @@ def test_the_design_is_stated(seven):
         "transposed); 1 further arm.\n7 arms × 3 seeds: 21 trials, of which 16 finished." in seven
     )
     assert "Baseline: train.loss = ce, model.upsampling = bilinear." in seven
-    assert "Scores are of the val split (12 images" in seven
+    assert "Scores are of the val split (5 images" in seven
 
 
 def test_arms_of_include_alone_vary_no_factor(make_store):
