@@ -29,6 +29,7 @@ from bench.store.records import is_final
 from bench.store.results import AccuracyResult
 
 VERSIONS = (1, 2)
+WHOLE = 2**24  # of which a score is a part
 EDITED = code_digest.ROOT / "bench/training/losses.py"
 NAMES = [f"{kind}/{split}" for kind in ("images", "masks") for split in ("train", "val")]
 MASK = "data/own/masks/val/a.png"
@@ -38,7 +39,7 @@ PART = ("trials", "details", "blobs")
 def score(loss, seed, mask, code):
     """What the stand-in measures."""
     text = f"{loss} {seed} {hashlib.sha256(mask).hexdigest()} {code}"
-    return int(hashlib.sha256(text.encode()).hexdigest()[:6], 16) / 2**24
+    return int(hashlib.sha256(text.encode()).hexdigest()[:6], 16) / WHOLE
 
 
 def masks():
@@ -97,13 +98,16 @@ class Folder(zygote.Stage):
             mask = (self.folder / MASK).read_bytes()
             context.checkpointer.write(b"state" * 50)
             value = score(settings.train.loss, seed, mask, code)
+            part = round(value * WHOLE)
+            counts, scores = zygote.predicted(part, WHOLE, classes=2, images=1)
             blob = context.put(f"{value}".encode() * 20, ".safetensors")
             result = AccuracyResult(
                 classes=("a", "b"), palette=((0, 0, 0), (1, 1, 1)), split="val", chosen_epoch=1,
-                metrics={"mean_iou": value, "classes_averaged": 2, "iou": [value] * 2},
-                counts={"train_images": 1, "dropped_images": 0, "parameters": 7}, checkpoint=blob,
+                metrics=scores, checkpoint=blob,
+                counts={"train_images": 1, "dropped_images": 0, "parameters": 7,
+                        "evaluated_images": 1},
             )  # fmt: skip
-            return Measured(result, {"history": []})
+            return Measured(result, {"history": [], "confusion": counts})
 
         accuracy.measure = measure
 

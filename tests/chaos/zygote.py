@@ -23,11 +23,13 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+import numpy as np
+
 from bench import __main__
 from bench.execution import accuracy, job
 from bench.experiment import code_digest, environment
 from bench.experiment.context import Measured
-from bench.store import files
+from bench.store import checks, files
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult, Example
 from bench.training import checkpointing, loop
@@ -51,7 +53,7 @@ def stand_in(settings, seed, context):
         time.sleep(PAUSE / 2)
         context.checkpointer.write(f"{settings.train.loss} {seed} {epoch}".encode() * 50)
         context.on_epoch({"epoch": epoch, "train_loss": 0.5})
-    score = (seed + len(settings.train.loss)) / 100
+    counts, scores = predicted(seed + len(settings.train.loss), 100, classes=3, images=100)
     own = context.put(f"{settings.train.loss} {seed}".encode() * 500, ".safetensors")
     shared = context.put(b"the same for all" * 100, ".bin")
     result = AccuracyResult(
@@ -59,13 +61,30 @@ def stand_in(settings, seed, context):
         palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)),
         split="val",
         chosen_epoch=2,
-        metrics={"mean_iou": score, "classes_averaged": 3, "iou": [score] * 3},
-        counts={"train_images": 4, "dropped_images": 0, "parameters": 7},
+        metrics=scores,
+        counts={
+            "train_images": 4,
+            "dropped_images": 0,
+            "parameters": 7,
+            "evaluated_images": 100,
+        },
         checkpoint=own,
         examples=(Example(name="one", image=shared, truth=shared, prediction=shared),),
     )
-    history = [{"epoch": e, "train_loss": 0.5, "metrics": {"mean_iou": score}} for e in (1, 2)]
-    return Measured(result, {"history": history, "padding": "x" * 5000})
+    watched = {"mean_iou": scores["mean_iou"]}
+    history = [{"epoch": e, "train_loss": 0.5, "metrics": watched} for e in (1, 2)]
+    return Measured(result, {"history": history, "confusion": counts})
+
+
+def predicted(part, whole, *, classes, images):
+    """Return counts of predictions of which the IoU of each class is a fraction, and all scores."""
+    matrix = np.zeros((classes, classes), np.int64)
+    for label in range(classes):
+        matrix[label, label] = 2 * part
+        matrix[label, (label + 1) % classes] += whole - part
+    entries = [[int(t), int(p), int(matrix[t, p])] for t, p in np.argwhere(matrix)]
+    counts = {"images": [f"image{i}" for i in range(images)], "entries": [entries] * images}
+    return counts, checks.scores(matrix * images)
 
 
 class Stage:

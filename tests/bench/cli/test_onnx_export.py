@@ -12,7 +12,7 @@ from bench.store import load_model, onnx_export
 from bench.store.folder import Store
 from bench.store.plans import Plan, PlannedTrial
 from bench.store.records import Record
-from bench.store.results import AccuracyResult
+from bench.store.results import AccuracyResult, Memory, ThroughputResult, Validity, WarmUp
 from bench.training import models
 from bench.training.models import ModelSettings
 from unet import UNet
@@ -33,8 +33,35 @@ def network(settings, channels=3):
     return model
 
 
-def stored(folder, settings, *, channels=3, checkpoint=True, status="done", measure="accuracy"):
-    """A store with one trial of such a network; returns both."""
+def timing():
+    """What is stored of a pass that was timed."""
+    return ThroughputResult(
+        work="inference",
+        images_per_second=2000.0,
+        milliseconds=1.0,
+        milliseconds_low=1.0,
+        milliseconds_high=1.0,
+        first_call_seconds=1.0,
+        warm_up=WarmUp(settled=True, windows=1, calls_in_window=1),
+        memory=Memory(),
+        validity=Validity(valid=True),
+        states={},
+        metrics={"images_per_second": 2000.0, "milliseconds": 1.0},
+        counts={"batch_size": 2},
+    )
+
+
+def stored(
+    folder,
+    settings,
+    *,
+    channels=3,
+    checkpoint=True,
+    status="done",
+    measure="accuracy",
+    seeds=(4, 5),
+):
+    """A store with one trial of such a network, and others not measured; returns both."""
     store = Store(folder)
     model = network(settings, channels)
     blob = store.put(safetensors.torch.save(model.state_dict()), ".safetensors")
@@ -44,16 +71,20 @@ def stored(folder, settings, *, channels=3, checkpoint=True, status="done", meas
         metrics={}, counts={}, checkpoint=blob if checkpoint else None,
     )
     record = Record(
-        key="k1", experiment="e", measure=measure, status=status, reason="why not", arm={},
-        label="dice", seed=4, settings={"model": settings.effective()}, provenance={},
-        environment={}, started="", seconds=1.0,
-        result=result if (status, measure) == ("done", "accuracy") else None,
+        key="k1", experiment="e", measure=measure, status=status, reason=None if status == "done" else "why not",
+        arm={"train.loss": "dice"}, label="dice", seed=4, settings={"model": settings.effective()}, provenance={},
+        environment={}, started="2026-01-02T03:04:05Z", seconds=1.0,
+        result=None if status != "done" else result if measure == "accuracy" else timing(),
     )
     # fmt: on
     store.commit(record, {})
-    planned = (("k1", "dice", 4), ("k2", "ce", 4), ("k3", "ce", 5))
-    trials = [PlannedTrial(key=k, label=a, arm={"train.loss": a}, seed=s) for k, a, s in planned]
-    store.write_plan(Plan(name="e", measure=measure, metric="mean_iou", trials=tuple(trials)))
+    planned = [(loss, seed) for seed in seeds for loss in ("dice", "ce")]
+    trials = [
+        PlannedTrial(key=f"k{number}", label=loss, arm={"train.loss": loss}, seed=seed)
+        for number, (loss, seed) in enumerate(planned, 1)
+    ]
+    metric = "mean_iou" if measure == "accuracy" else "images_per_second"
+    store.write_plan(Plan(name="e", measure=measure, metric=metric, seeds=seeds, trials=trials))
     return store, model
 
 
@@ -241,9 +272,9 @@ TRIALS = {
     "several": ({}, "e: say which trial with --arm: dice, ce"),
     "several seeds": ({"arm": "ce"}, "e: say which trial with --seed: 4, 5"),
     "no such arm": ({"arm": "dica"}, "e: no arm 'dica'; did you mean 'dice'?"),
-    "no such seed": ({"arm": "dice", "seed": 9}, "e: no seed 9; known: 4"),
+    "no such seed": ({"arm": "dice", "seed": 9}, "e: no seed 9; known: 4, 5"),
     "no such key": ({"key": "x"}, "e: no such trial"),
-    "not measured": ({"key": "k3"}, "e: ce, seed 5: not measured yet"),
+    "not measured": ({"key": "k4"}, "e: ce, seed 5: not measured yet"),
 }
 RECORDS = {
     "no weights": ({"checkpoint": False}, "e: dice, seed 4: its weights were not kept; set evaluate.checkpoint: true, and run it again"),
@@ -266,7 +297,7 @@ def test_a_trial_that_is_not_the_one_is_refused(what, tmp_path):
 @pytest.mark.parametrize("what", RECORDS)
 def test_a_trial_without_a_network_is_refused(what, tmp_path):
     options, message = RECORDS[what]
-    store, _ = stored(tmp_path / "e", TINY, **options)
+    store, _ = stored(tmp_path / "e", TINY, seeds=(4,), **options)
     with pytest.raises(UserError) as error:
         load_model.of_trial(store, arm="dice")
     assert str(error.value) == message
@@ -299,6 +330,8 @@ def test_weights_of_another_network_are_named(tmp_path):
 
 
 def test_arms_of_one_label_have_the_names_of_reports():
-    trials = [PlannedTrial(key="", arm={"r": r}, label="poly", seed=0) for r in (1e-2, 1e-3)]
-    plan = Plan(name="e", measure="accuracy", metric="mean_iou", trials=tuple(trials))
+    trials = [
+        PlannedTrial(key=f"k{r}", arm={"train.power": r}, label="poly", seed=0) for r in (1, 2)
+    ]
+    plan = Plan(name="e", measure="accuracy", metric="mean_iou", seeds=(0,), trials=tuple(trials))
     assert [trial.label for trial in plan.labelled()] == ["poly", "poly (2)"]

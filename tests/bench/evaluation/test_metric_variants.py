@@ -14,6 +14,7 @@ from bench.evaluation.metric_variants import (
     study_absent,
     study_present,
 )
+from bench.store.details import Details
 from bench.store.image_counts import pack
 from unet import metrics
 from unet.overlap import class_sums
@@ -195,7 +196,8 @@ def test_an_image_of_nothing_but_void_is_no_error(name):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_what_is_stored_gives_the_same_scores(name):
     counts = collect(*made_up(1))
-    stored = pack({"confusion": confusion_json(counts), "soft": soft_json(counts)}, CLASSES)
+    details = Details(confusion=confusion_json(counts), soft=soft_json(counts))
+    stored = pack(details, CLASSES)
     again = ImageCounts(stored.names, stored.matrices(), *stored.soft)
     score = VARIANTS[name].score
     assert score(again) == pytest.approx(score(counts), abs=1e-7)

@@ -1,5 +1,7 @@
 """Predictions averaged over turned inputs: exact where the network does not care, a mean else."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import torch
@@ -85,7 +87,9 @@ def test_only_the_final_evaluation_is_averaged(monkeypatch, tmp_path):
                "loss": "weighted_ce", "augmentation": "paper"},
         evaluate={"tta": "rotations"},
     )  # fmt: skip
-    context = RunContext(tmp_path, CPU, put=lambda content, suffix: "blob")
+    context = RunContext(
+        tmp_path, CPU, put=lambda content, suffix: f"blobs/{sha256(content).hexdigest()}{suffix}"
+    )
     found = accuracy.measure(settings, 0, context)
     assert used == ["none", "rotations"]
     assert 0 <= found.result.metrics["v_rand"] <= 1

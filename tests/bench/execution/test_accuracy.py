@@ -1,6 +1,7 @@
 """A trial measured: scores that follow from the stored matrices, pictures that are the images."""
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bench.evaluation.evaluate import evaluate
 from bench.execution import accuracy
 from bench.experiment.context import RunContext
 from bench.experiment.trial import TrialSettings
+from bench.store.details import Details
 from bench.store.image_counts import pack
 from unet import UNet
 
@@ -35,12 +37,17 @@ def measure(seed=0, *, anew=False, **changes):
     return (_measured.__wrapped__ if anew else _measured)(seed, json.dumps(values))
 
 
+def named(content, suffix):
+    """Name a blob as a store does."""
+    return f"blobs/{hashlib.sha256(content).hexdigest()}{suffix}"
+
+
 @functools.cache
 def _measured(seed, values):
     blobs = {}
 
     def put(content, suffix):
-        name = f"{len(blobs)}{suffix}"
+        name = named(content, suffix)
         blobs[name] = content
         return name
 
@@ -75,7 +82,7 @@ def test_what_is_measured_can_be_stored():
 
 def test_the_counts_for_every_metric_variant_are_stored():
     settings, found, _ = measure()
-    counts = pack(found.details, len(found.result.classes))
+    counts = pack(Details.model_validate(found.details), len(found.result.classes))
     intersection, predicted = counts.soft
     dataset = registry.load(settings.data, Path())
     pixels = [(dataset.splits["val"].read(name)[1] != 255).sum() for name in counts.names]
@@ -145,7 +152,7 @@ def test_membranes_are_scored_as_the_challenge_does(made_up_data):
     settings = TrialSettings.model_validate(
         {**SMALL, "data": {"name": "isbi2012"}, "train": {**SMALL["train"], "epochs": 1}}
     )
-    context = RunContext(made_up_data, CPU, put=lambda content, suffix: suffix)
+    context = RunContext(made_up_data, CPU, put=named)
     found = accuracy.measure(settings, 0, context)
     rows = [image["scores"] for image in found.details["per_image"].values()]
     assert len(rows) == found.result.counts["evaluated_images"]
