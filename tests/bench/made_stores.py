@@ -17,6 +17,7 @@ from bench.execution import accuracy
 from bench.store.folder import Store
 from bench.store.plans import Plan
 from bench.store.records import Record
+from bench.store.results import Memory, ThroughputResult, Validity, WarmUp
 from tests.bench import real_trials
 from tests.bench.real_trials import ABSENT
 
@@ -372,6 +373,24 @@ def _timed(head, template, status, speed, rng):
         **details,
         **times,
     }
+
+
+def timing():
+    """What is stored of a pass that was timed."""
+    return ThroughputResult(
+        work="inference",
+        images_per_second=2000.0,
+        milliseconds=1.0,
+        milliseconds_low=1.0,
+        milliseconds_high=1.0,
+        first_call_seconds=1.0,
+        warm_up=WarmUp(settled=True, windows=1, calls_in_window=1),
+        memory=Memory(),
+        validity=Validity(valid=True),
+        states={},
+        metrics={"images_per_second": 2000.0, "milliseconds": 1.0},
+        counts={"batch_size": 2},
+    )
 
 
 def made_up_counts(classes, images, value, rng):

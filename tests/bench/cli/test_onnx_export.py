@@ -12,9 +12,10 @@ from bench.store import load_model, onnx_export
 from bench.store.folder import Store
 from bench.store.plans import Plan, PlannedTrial
 from bench.store.records import Record
-from bench.store.results import AccuracyResult, Memory, ThroughputResult, Validity, WarmUp
+from bench.store.results import AccuracyResult
 from bench.training import models
 from bench.training.models import ModelSettings
+from tests.bench.made_stores import timing
 from unet import UNet
 
 onnx = pytest.importorskip("onnx", reason="the extra [export] is not installed")
@@ -31,24 +32,6 @@ def network(settings, channels=3):
     side = models.architecture(settings).nearest_sizes(64)[1]
     model.train()(torch.randn(2, channels, side, side))
     return model
-
-
-def timing():
-    """What is stored of a pass that was timed."""
-    return ThroughputResult(
-        work="inference",
-        images_per_second=2000.0,
-        milliseconds=1.0,
-        milliseconds_low=1.0,
-        milliseconds_high=1.0,
-        first_call_seconds=1.0,
-        warm_up=WarmUp(settled=True, windows=1, calls_in_window=1),
-        memory=Memory(),
-        validity=Validity(valid=True),
-        states={},
-        metrics={"images_per_second": 2000.0, "milliseconds": 1.0},
-        counts={"batch_size": 2},
-    )
 
 
 def stored(
