@@ -7,6 +7,7 @@ from bench.experiment import estimate, plan
 from bench.experiment.config import Experiment
 from bench.store.folder import Store
 from bench.store.records import Record
+from bench.store.results import AccuracyResult
 
 CPU = torch.device("cpu")
 
@@ -31,8 +32,11 @@ def store_result(store, trial, seconds):
         Record(
             key=trial.key, experiment="small", measure="accuracy", status="done", reason=None,
             arm=trial.arm.levels, label=trial.arm.label, seed=trial.seed,
-            settings=trial.arm.settings.effective("accuracy"), provenance={}, environment={}, started="",
-            seconds=seconds,
+            settings=trial.arm.settings.effective("accuracy"), provenance={}, environment={},
+            started="2026-01-02T03:04:05Z", seconds=seconds,
+            result=AccuracyResult(
+                classes=("a",), palette=((0, 0, 0),), split="val", chosen_epoch=1, metrics={}, counts={}
+            ),
         ),
         {},
     )  # fmt: skip
