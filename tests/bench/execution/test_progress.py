@@ -12,15 +12,21 @@ from bench.store.records import Record
 from bench.store.results import AccuracyResult
 
 
+def key_of(label):
+    return f"k{len(label)}"
+
+
 def record(status="done", score=0.5, label="ce"):
     result = AccuracyResult(
-        classes=("a",), palette=((0, 0, 0),), split="val", chosen_epoch=1, counts={},
-        metrics={"mean_iou": score, "classes_averaged": 9},
+        classes=tuple("abcdefghi"), palette=((0, 0, 0),) * 9, split="val", chosen_epoch=1,
+        counts={}, metrics={"mean_iou": score, "classes_averaged": 9},
     )  # fmt: skip
+    done = status == "done"
     return Record(
-        key=label, experiment="e", measure="accuracy", status=status, reason="no [memory]",
-        arm={}, label=label, seed=1, settings={}, provenance={}, environment={}, started="",
-        seconds=75.0, result=result,
+        key=key_of(label), experiment="e", measure="accuracy", status=status,
+        reason=None if done else "no [memory]", arm={}, label=label, seed=1, settings={},
+        provenance={}, environment={}, started="2026-01-02T03:04:05+00:00", seconds=75.0,
+        result=result if done else None,
     )  # fmt: skip
 
 
@@ -57,7 +63,9 @@ def console(terminal):
 
 def job(label):
     settings = SimpleNamespace(train=SimpleNamespace(epochs=1))
-    trial = SimpleNamespace(key=label, seed=1, arm=SimpleNamespace(label=label, settings=settings))
+    trial = SimpleNamespace(
+        key=key_of(label), seed=1, arm=SimpleNamespace(label=label, settings=settings)
+    )
     return SimpleNamespace(trial=trial, measurement=MEASUREMENTS["accuracy"])
 
 

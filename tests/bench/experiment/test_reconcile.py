@@ -228,7 +228,8 @@ def test_a_run_with_another_plan_has_to_wait_or_take_another_name(store):
     )
     more = [*PLAN, planned("z9", seed=7)]
     with join(PLAN) as alone, alone:
-        store.write_plan(Plan(name="e", measure="accuracy", metric="mean_iou", trials=trials))
+        plan = Plan(name="e", measure="accuracy", metric="mean_iou", seeds=(0, 1), trials=trials)
+        store.write_plan(plan)
         alone.close()
         with join(more) as also:  # further seeds disturb nobody
             also.close()

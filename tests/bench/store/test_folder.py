@@ -267,14 +267,17 @@ def test_a_picture_is_no_link(tmp_path):
 
 def test_a_checkpoint_elsewhere_is_not_loaded(tmp_path, make_record):
     store = Store(tmp_path / "store")
-    record = make_record(in_result={"checkpoint": "../../weights.safetensors"}, settings={})
-    store.commit(record, {})
+    record = make_record(settings={})
+    body = record.model_dump(mode="json")
+    body["result"]["checkpoint"] = "../../weights.safetensors"
+    files.write_json(store.record_file(record.key), body)
     planned = {"key": record.key, "arm": record.arm, "label": record.label, "seed": record.seed}
     plan = {"name": "small", "measure": "accuracy", "metric": "mean_iou", "trials": (planned,)}
+    plan["seeds"] = (record.seed,)
     store.write_plan(Plan.model_validate(plan))
-    with pytest.raises(Damaged, match=r"'../../weights\.safetensors' is no picture or checkpoint"):
+    with pytest.raises(Damaged, match=r"k1\.json: damaged \(result\.accuracy\.checkpoint"):
         load_model.of_trial(store)
     (tmp_path.parent / "weights.safetensors").write_bytes(b"mine")
-    assert len(damage.set_aside(store, {record.key})) == 1
+    assert damage.set_aside(store, {record.key: (record.seed, record.arm)})
     assert not store.has(record.key)
     assert (tmp_path.parent / "weights.safetensors").read_bytes() == b"mine"
