@@ -20,7 +20,6 @@ from tests.shared import once
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = "msrc_v2_trainval.tar.xz"
 SEPARATE = {"benchmarks", "simulations"}  # folders that a tox environment of their own runs
-SHARING = {"report", "execution"}  # the figures of example stores; a server to fork from
 STREETS = {"road": (128, 64, 128), "car": (0, 0, 142), "sky": (70, 130, 180)}
 
 
@@ -29,17 +28,6 @@ def pytest_ignore_collect(collection_path, config):
     name = collection_path.name
     asked_for = any(name in Path(argument.split("::")[0]).parts for argument in config.args)
     return True if name in SEPARATE and not asked_for else None
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items):
-    """Keep tests that share what takes long to make in one process of pytest-xdist: those of a
-    file, and in some folders all of them.
-    """
-    for item in items:
-        folder = item.path.parent
-        group = folder if folder.name in SHARING else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(autouse=True)
