@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench.errors import UserError
-from bench.experiment import code_digest, data_digest, environment
+from bench.execution import as_planned
+from bench.execution.as_planned import Changed
+from bench.experiment import environment
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import Trial
 from bench.measurements import Measurement
@@ -29,10 +30,6 @@ from bench.training.loop import Diverged
 
 Stop = Callable[[], bool]  # asked again and again: whether to stop
 OnEpoch = Callable[[dict[str, Any]], None]
-
-
-class Changed(UserError):
-    """Code or images are not those that the run was planned with; nothing is stored of a trial."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def perform(
         Interrupted: if it was asked to stop; the state of the training is kept.
         Unwritable: if results cannot be written.
     """
-    _check_code(job)
+    as_planned.check_code(job.trial, job.measurement)
     return _stored(job, lambda: _measured(job, on_epoch, stop))
 
 
@@ -110,7 +107,8 @@ def _stored(job: Job, make: Callable[[], tuple[Record, dict[str, Any]]]) -> Reco
 
 def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str, Any]]:
     store, key = job.store, job.trial.key
-    _check_data(job)
+    check_data = partial(as_planned.check_data, job.trial, job.measurement, job.root)
+    check_data()
     epochs: list[dict[str, Any]] = []  # kept also of a trial that does not finish
 
     def note(row: dict[str, Any]) -> None:
@@ -119,7 +117,7 @@ def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str
 
     def write(content: bytes) -> None:
         _check_folder(store)
-        _check_data(job)  # a state is of the planned images, or not kept
+        check_data()  # a state is of the planned images, or not kept
         store.write_partial(key, content)
 
     context = RunContext(
@@ -146,7 +144,7 @@ def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str
             store.drop_partial(key)
         status, reason = "oom" if _out_of_memory(error) else "failed", one_line(error)
     seconds = time.perf_counter() - clock
-    _check_data(job)  # once more: what was read meanwhile is what was planned, or nothing is stored
+    check_data()  # once more: what was read meanwhile is what was planned, or nothing is stored
     made = _record(job, status, reason, started=started, seconds=seconds, result=measured.result)
     return made, measured.details or ({"history": epochs} if epochs else {})
 
@@ -156,52 +154,6 @@ def _check_folder(store: Store) -> None:
     if not (store.folder / "trials").is_dir():  # which every run makes first
         raise Unwritable(
             f"{store.folder}: is not there any more; was it renamed or removed during the run?"
-        )
-
-
-def _check_code(job: Job) -> None:
-    """Import all of ours that a trial goes through; Changed if it is not what was planned with."""
-    settings, planned = job.trial.arm.settings, job.trial.provenance
-    modules = code_digest.modules_of_trial(job.measurement.name, settings.data.name)
-    edited = _imported(tuple(modules))
-    again = "start the run again: what is stored stays, and what has changed is measured anew"
-    if edited:
-        raise Changed(f"the code was edited after the run was started ({edited[0]}); {again}")
-    if code_digest.digest(modules) != planned["code"]:
-        raise Changed(
-            f"the code in {code_digest.ROOT} is not what the run was planned with; {again}"
-        )
-    if environment.versions() != planned["versions"]:
-        raise Changed(
-            f"torch or another package on {platform.node()} has not the version that the run was "
-            f"planned with; {again}"
-        )
-
-
-@cache
-def _imported(modules: tuple[str, ...]) -> list[str]:
-    """Import modules and all of ours that they need; return those that were edited before that.
-
-    What is edited later makes no difference to this process.
-    """
-    for name in sorted(code_digest.closure(modules)):
-        importlib.import_module(name)
-    return code_digest.edited(modules)
-
-
-def _check_data(job: Job) -> None:
-    """Raise Changed if the images that a trial reads are not those that it was planned with."""
-    settings = job.trial.arm.settings
-    try:
-        found = data_digest.of_trial(settings, job.measurement.name, job.root)
-        why = "they were changed after the run was started"
-    except UserError as error:
-        found, why = "", str(error)
-    if found != job.trial.provenance["data"]:
-        raise Changed(
-            f"stale data: images or labels of {settings.data.name} are not those that the run was "
-            f"planned with ({why}); put them back, or start the run again to measure all trials "
-            "with the new ones"
         )
 
 

@@ -208,8 +208,9 @@ def _claimable(jobs: Sequence[Job], stop: Stop, tell: Callable[[str], None]) -> 
             trial, store = jobs[0].trial, jobs[0].store
             who = claims.holder(store.claim_file(trial.key))
             rest = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+            replicate = f"{jobs[0].measurement.replicate} {trial.seed}"
             tell(
-                f"waiting for {trial.arm.label}, seed {trial.seed} ({who}){rest}: another run "
+                f"waiting for {trial.arm.label}, {replicate} ({who}){rest}: another run "
                 "measures what is left"
             )
         time.sleep(_POLL)

@@ -8,7 +8,7 @@ import pytest
 
 from bench.__main__ import main
 from bench.errors import UserError
-from bench.execution import accuracy, job
+from bench.execution import accuracy, as_planned, job
 from bench.execution.run_experiment import prepare
 from bench.experiment import code_digest
 from bench.measurements import MEASUREMENTS
@@ -143,11 +143,11 @@ def test_a_process_with_edited_code_measures_nothing(store, run, monkeypatch):
     monkeypatch.setattr(
         code_digest, "_text", lambda one: text(one) + "\nVERSION = 2\n" * (one == path)
     )
-    job._imported.cache_clear()
+    as_planned._imported.cache_clear()
     try:
         status, errors = run()
     finally:
-        job._imported.cache_clear()
+        as_planned._imported.cache_clear()
     assert status == 2
     (error,) = errors
     assert error.startswith(
@@ -159,11 +159,11 @@ def test_a_process_with_edited_code_measures_nothing(store, run, monkeypatch):
 def test_edited_comments_are_no_other_code(store, run, monkeypatch):
     text = code_digest._text
     monkeypatch.setattr(code_digest, "_text", lambda one: text(one) + "\n# A remark.\n")
-    job._imported.cache_clear()
+    as_planned._imported.cache_clear()
     try:
         assert run() == (0, [])
     finally:
-        job._imported.cache_clear()
+        as_planned._imported.cache_clear()
 
 
 @pytest.mark.parametrize(("what", "said"), [("code", "the code in"), ("versions", "torch or ano")])
@@ -174,7 +174,7 @@ def test_a_trial_planned_elsewhere_with_something_else_is_refused(here, store, w
     planned = type(trial)(trial.key, trial.arm, trial.seed, other)
     measurement = MEASUREMENTS["accuracy"]
     store.check_writable()
-    with pytest.raises(job.Changed, match=said):
+    with pytest.raises(as_planned.Changed, match=said):
         job.perform(job.Job(planned, "small", measurement, store, here / "data"))
     assert store.keys() == set()
 

@@ -1,0 +1,62 @@
+"""Whether a process has the code, the packages and the images that a run was planned with."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from functools import cache
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.experiment import code_digest, data_digest, environment
+from bench.experiment.trial import Trial
+from bench.measurements import Measurement
+
+
+class Changed(UserError):
+    """Code or images are not those that the run was planned with; nothing is stored of a trial."""
+
+
+def check_code(trial: Trial, measurement: Measurement) -> None:
+    """Import all of ours that a trial goes through; Changed if it is not what was planned with."""
+    modules = code_digest.modules_of_trial(measurement.name, trial.arm.settings.data.name)
+    edited = _imported(tuple(modules))
+    again = "start the run again: what is stored stays, and what has changed is measured anew"
+    if edited:
+        raise Changed(f"the code was edited after the run was started ({edited[0]}); {again}")
+    if code_digest.digest(modules) != trial.provenance["code"]:
+        raise Changed(
+            f"the code in {code_digest.ROOT} is not what the run was planned with; {again}"
+        )
+    if environment.versions() != trial.provenance["versions"]:
+        raise Changed(
+            f"torch or another package on {platform.node()} is not the version that the run was "
+            f"planned with; {again}"
+        )
+
+
+def check_data(trial: Trial, measurement: Measurement, root: Path) -> None:
+    """Raise Changed if the images that a trial reads are not those that it was planned with."""
+    settings = trial.arm.settings
+    try:
+        found = data_digest.of_trial(settings, measurement.name, root)
+        why = "they were changed after the run was started"
+    except UserError as error:
+        found, why = "", str(error)
+    if found != trial.provenance["data"]:
+        raise Changed(
+            f"stale data: images or labels of {settings.data.name} are not those that the run was "
+            f"planned with ({why}); put them back, or start the run again to measure all trials "
+            "with the new ones"
+        )
+
+
+@cache
+def _imported(modules: tuple[str, ...]) -> list[str]:
+    """Import modules and all of ours that they need; return those that were edited before that.
+
+    What is edited later makes no difference to this process.
+    """
+    for name in sorted(code_digest.closure(modules)):
+        importlib.import_module(name)
+    return code_digest.edited(modules)
