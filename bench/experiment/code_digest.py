@@ -1,7 +1,7 @@
 """Which source files a module depends on, and their digest. Nothing is imported for it.
 
-All files are read when this module is imported, and again never: so a process knows the code that
-it was started with, whatever becomes of the files meanwhile.
+All files are read once, when this module is imported: so a process knows the code that it was
+started with, whatever becomes of the files later. Only ``edited`` looks at them again.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.experiment.trial import Trial, TrialSettings
+from bench.measurements import MEASUREMENTS
 from bench.store import claims, damage, files
 from bench.store.damage import free, move
 from bench.store.folder import Store
@@ -151,12 +152,15 @@ def _newest(store: Store, found: Iterable[Stale]) -> dict[str, Stale]:
 def _refuse_another_plan(store: Store, trials: Sequence[Trial]) -> None:
     planned = {(_signature(trial.arm.levels), trial.seed): trial.key for trial in trials}
     stored = store.read_plan()
-    for one in stored.trials if stored is not None else ():
+    if stored is None:
+        return
+    for one in stored.trials:
         key = planned.get((one.signature, one.seed), one.key)
         if key != one.key and not one.stale:
+            replicate = f"{MEASUREMENTS[stored.measure].replicate} {one.seed}"
             raise UserError(
-                f"{store.folder}: another run is under way here, in which {one.label}, seed "
-                f"{one.seed} has other settings, code or data; wait for its end, or give this "
+                f"{store.folder}: another run is under way here, in which {one.label}, "
+                f"{replicate} has other settings, code or data; wait for its end, or give this "
                 "experiment another name (--set name=…)"
             )
 

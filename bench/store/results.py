@@ -166,11 +166,8 @@ class ThroughputResult(Stored):
     def _numbers_fit(self) -> ThroughputResult:
         if not self.milliseconds_low <= self.milliseconds <= self.milliseconds_high:
             raise ValueError("milliseconds: not between its quartiles")
-        found = self.metrics
-        images, batch = (
-            self.images_per_second * self.milliseconds / 1e3,
-            self.counts.get("batch_size"),
-        )
+        found, batch = self.metrics, self.counts.get("batch_size")
+        images = self.images_per_second * self.milliseconds / 1e3
         peak = self.memory.allocated_bytes or self.memory.process_bytes
         expected = {
             "images_per_second": self.images_per_second,

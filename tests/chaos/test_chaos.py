@@ -1,4 +1,4 @@
-"""Sweeps that are killed, shared, damaged or out of room: nothing lost, nothing twice.
+"""Sweeps that are killed, shared, damaged or on a full disk: nothing lost, nothing twice.
 
 Small here; ``tox -e chaos`` runs everything at full size.
 """
