@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -27,6 +28,9 @@ class Settings(BaseModel):
         allow_inf_nan=False,  # JSON, in which they are stored, has neither
         serialize_by_alias=True,  # a key of YAML that is a word of Python, such as `pass`
     )
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # a setting may be a dict, which has no hash
 
     @classmethod
     @functools.cache
@@ -88,13 +92,16 @@ def _values(value: Any) -> Iterator[Any]:
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
-def validate(kind: type[AnySettings], values: Any, *, source: object) -> AnySettings:
+def validate(
+    kind: type[AnySettings], values: Any, *, source: object, folder: Path | None = None
+) -> AnySettings:
     """Return settings of a kind from values as a YAML file gives them.
 
-    Else a UserError names the source and the first key that is wrong.
+    Components of the user's own are relative to ``folder``, the current one if it is None. Else a
+    UserError names the source and the first key that is wrong.
     """
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, context={"folder": folder or Path()})
     except ValidationError as error:
         raise UserError(f"{source}: {_explained(error)}") from error
 
@@ -103,11 +110,14 @@ def _explained(error: ValidationError) -> str:
     """Return the first problem of a validation in one line that begins with its key."""
     first = error.errors()[0]
     # Of a union pydantic also names the member that it tried, such as list[str].
-    where = ".".join(str(part) for part in first["loc"] if "[" not in str(part))
+    parts = (str(part) for part in first["loc"])
+    where = ".".join(part for part in parts if "[" not in part and ":" not in part)
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "union_tag_invalid":
         tag, known = first["ctx"]["tag"], first["ctx"]["expected_tags"].replace("'", "").split(", ")
         return f"{where}.name: unknown {where}set {tag!r}{nearest(tag, known)}"
+    if first["type"] == "union_tag_not_found":
+        return f"{where}.name: is missing: which dataset?"
     if first["type"] != "value_error":
         given = repr(first["input"])
         message += f" (got {given if len(given) < 60 else given[:57] + '...'})"

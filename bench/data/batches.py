@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from bench.components.names import ComponentName, known
 from bench.data import augment
 from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
 from bench.errors import UserError
@@ -43,8 +44,13 @@ class BatchSettings(Settings):
     small_images: Literal["pad", "drop"] = Field(
         "pad", description="images smaller than the crop: mirror their borders, or leave them out"
     )
-    augmentation: str | dict[str, Any] = Field(
-        "none", description="a key of bench.data.augment.AUGMENTATIONS, or a serialised pipeline"
+    augmentation: ComponentName | dict[str, Any] = Field(
+        "none",
+        description="a built-in augmentation, one of your own as package.module:name, or a "
+        "pipeline as albumentations.to_dict gives it",
+    )
+    augmentation_options: dict[str, Any] = Field(
+        {}, description="keyword arguments of the augmentation"
     )
 
     def input_size(self, margin: int) -> int:
@@ -54,11 +60,17 @@ class BatchSettings(Settings):
     @field_validator("augmentation")
     @classmethod
     def _known_augmentation(cls, spec: augment.Spec) -> augment.Spec:
-        try:
-            augment.build(spec)
-        except UserError as error:
-            raise ValueError(str(error)) from error
+        if isinstance(spec, str):
+            return known("augmentation", spec)
+        augment.check(spec, {})
         return spec
+
+    @field_validator("augmentation_options")
+    @classmethod
+    def _known_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "augmentation" in info.data:  # else it is wrong, which is said already
+            augment.check(info.data["augmentation"], options)
+        return options
 
 
 @dataclass(eq=False)
@@ -77,7 +89,7 @@ class Crops(TorchDataset[Any]):
 
     def __post_init__(self) -> None:
         self.size = self.settings.input_size(self.margin)
-        self.augment = augment.build(self.settings.augmentation)
+        self.augment = augment.build(self.settings.augmentation, self.settings.augmentation_options)
         if self.augment is not None and self.weights is not None:
             self.augment.add_targets({"weights": "mask"})
         self.names, read = self.split.names, self.split.read

@@ -7,6 +7,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
+from bench.components.names import Component
 from bench.errors import UserError
 from bench.experiment import code_digest, data_digest, environment
 from bench.experiment.trial import Trial
@@ -19,14 +20,14 @@ class Changed(UserError):
 
 def check_code(trial: Trial, measurement: Measurement) -> None:
     """Import all of ours that a trial goes through; Changed if it is not what was planned with."""
-    modules = code_digest.modules_of_trial(measurement.name, trial.arm.settings.data.name)
-    edited = _imported(tuple(modules))
+    components = trial.arm.settings.components(measurement.name)
+    edited = _imported(measurement.name, components)
     again = "start the run again: what is stored stays, and what has changed is measured anew"
     if edited:
         raise Changed(f"the code was edited after the run was started ({edited[0]}); {again}")
-    if code_digest.digest(modules) != trial.provenance["code"]:
+    if code_digest.of_trial(measurement.name, components) != trial.provenance["code"]:
         raise Changed(
-            f"the code in {code_digest.ROOT} is not what the run was planned with; {again}"
+            f"the code on {platform.node()} is not what the run was planned with; {again}"
         )
     if environment.versions() != trial.provenance["versions"]:
         raise Changed(
@@ -52,11 +53,13 @@ def check_data(trial: Trial, measurement: Measurement, root: Path) -> None:
 
 
 @cache
-def _imported(modules: tuple[str, ...]) -> list[str]:
-    """Import modules and all of ours that they need; return those that were edited before that.
+def _imported(measure: str, components: tuple[Component, ...]) -> list[str]:
+    """Import the code of a trial; return which modules of it were edited before that.
 
     What is edited later makes no difference to this process.
     """
-    for name in sorted(code_digest.closure(modules)):
+    for name in sorted(code_digest.closure(code_digest.modules_of_trial(measure, components))):
         importlib.import_module(name)
-    return code_digest.edited(modules)
+    for component in components:
+        component.load()
+    return code_digest.edited(measure, components)

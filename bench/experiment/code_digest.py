@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import io
-import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
+from bench.components.names import Component
+from bench.experiment import own_code, source_text
+from bench.experiment.own_code import PACKAGES
 from bench.measurements import MEASUREMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("unet", "bench")
+# Names of all components of ours: another one makes no difference to those that are there.
+_IN_NO_DIGEST = {"bench.components.built_in"}
 
 
 def digest(modules: Iterable[str]) -> str:
@@ -29,26 +30,46 @@ def digest(modules: Iterable[str]) -> str:
     """
     content = hashlib.sha256()
     for name in sorted(closure(modules)):
-        content.update(f"{name}\0{_code(_source(name))}\0".encode())
+        content.update(f"{name}\0{source_text.without_comments(_source(name))}\0".encode())
     return content.hexdigest()
 
 
-def of_trial(measure: str, dataset: str) -> str:
-    """Return the digest of the code that a trial of some measurement and dataset goes through."""
-    return digest(modules_of_trial(measure, dataset))
+def of_trial(measure: str, components: tuple[Component, ...]) -> str:
+    """Return the digest of the code that a trial goes through.
+
+    It covers what every trial of this measurement goes through, and the components that this one
+    uses: ours with what they import, a user's own as `own_code` says.
+    """
+    ours = digest(modules_of_trial(measure, components))
+    own = [one for one in components if not one.is_ours]
+    if not own:
+        return ours
+    content = hashlib.sha256(ours.encode())
+    for component in own:
+        content.update(f"\0{component.name}\0{own_code.digest(component)}".encode())
+    return content.hexdigest()
 
 
-def edited(modules: Iterable[str]) -> list[str]:
-    """Return which modules that some depend on were edited since this process was started.
+def edited(measure: str, components: Iterable[Component]) -> list[str]:
+    """Return which modules of a trial's code were edited since this process read them.
 
     Not those of which only comments or docstrings were edited.
     """
-    return [name for name in sorted(closure(modules)) if not _as_it_was(name)]
+    components = tuple(components)
+    ours = sorted(closure(modules_of_trial(measure, components)))
+    found = [name for name in ours if not _as_it_was(name)]
+    for component in components:
+        found += [] if component.is_ours else own_code.edited(component)
+    return found
 
 
-def modules_of_trial(measure: str, dataset: str) -> list[str]:
-    """Return the modules that a trial of some measurement and dataset starts from."""
-    return [MEASUREMENTS[measure].module, f"bench.data.datasets.{dataset}"]
+def modules_of_trial(measure: str, components: Iterable[Component]) -> list[str]:
+    """Return the modules of ours that a trial starts from."""
+    ours = {one.module for one in components if one.is_ours}
+    for component in components:
+        if not component.is_ours:
+            ours |= own_code.ours(component)
+    return [MEASUREMENTS[measure].module, *sorted(ours)]
 
 
 def closure(modules: Iterable[str]) -> set[str]:
@@ -57,51 +78,18 @@ def closure(modules: Iterable[str]) -> set[str]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found and name not in _IN_NO_DIGEST:
             found.add(name)
             waiting.extend(imports(name))
     return found
 
 
-@cache
-def _code(source: str) -> str:
-    """Return a module's text without comments, docstrings and empty lines outside strings.
-
-    Text and not tokens or a syntax tree, which are not the same in every version of Python.
-    """
-    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    words = [token for token in tokens if token.type not in (tokenize.NL, tokenize.COMMENT)]
-    lines, docstrings = source.split("\n"), _docstrings(words)
-    dropped = [*docstrings, *(token for token in tokens if token.type == tokenize.COMMENT)]
-    for token in sorted(dropped, key=lambda token: token.start, reverse=True):
-        (first, left), (last, right) = token.start, token.end
-        rest = lines[first - 1][:left].rstrip() + lines[last - 1][right:]
-        lines[first - 1 : last] = [rest, *[""] * (last - first)]
-    inside = {n for t in words if t not in docstrings for n in range(t.start[0], t.end[0] - 1)}
-    return "\n".join(line for n, line in enumerate(lines) if line.strip() or n in inside)
-
-
 def _as_it_was(module: str) -> bool:
     path = _file(module)
     try:
-        if path is None:
-            return False
-        before, now = _source(module), _text(path)
-        return now == before or _code(now) == _code(before)
-    except (OSError, SyntaxError, tokenize.TokenError):  # half written, say
+        return path is not None and source_text.same(_source(module), source_text.read(path))
+    except OSError:
         return False
-
-
-def _docstrings(words: list[tokenize.TokenInfo]) -> list[tokenize.TokenInfo]:
-    """Return the texts that are statements of their own."""
-    begin = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    return [
-        word
-        for number, (word, after) in enumerate(pairwise(words))
-        if word.type == tokenize.STRING
-        and after.type == tokenize.NEWLINE
-        and (number == 0 or words[number - 1].type in begin)
-    ]
 
 
 @cache
@@ -119,8 +107,8 @@ def _imported(node: ast.AST) -> Iterator[str]:
     else:
         return
     for name in candidates:
-        # `bench` itself offers users everything, and is no part of what it offers.
-        if name != "bench" and name.split(".")[0] in PACKAGES and _file(name) is not None:
+        # `bench` and `unet` themselves offer users everything, and are no part of what they offer.
+        if name not in PACKAGES and name.split(".")[0] in PACKAGES and _file(name) is not None:
             yield name
 
 
@@ -134,11 +122,11 @@ def _source(module: str) -> str:
     path = _file(module)
     if path is None:
         raise ValueError(f"no module {module}")
-    return _SOURCES[path] if path in _SOURCES else _text(path)
+    return _SOURCES[path] if path in _SOURCES else source_text.read(path)
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-_SOURCES = {path: _text(path) for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))}
+_SOURCES = {
+    path: source_text.read(path)
+    for name in PACKAGES
+    for path in sorted((ROOT / name).rglob("*.py"))
+}

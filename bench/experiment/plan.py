@@ -32,7 +32,7 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     """
     arms = design.arms(experiment)
     for model in dict.fromkeys(arm.settings.model for arm in arms):
-        models.check(model)
+        models.architecture(model).check()
     used = dict.fromkeys(arm.settings.data for arm in arms)
     datasets = {data: registry.load(data, root) for data in used}
     _check_metric(experiment, arms, datasets.values())
@@ -135,16 +135,19 @@ def _provenances(
     experiment: Experiment, arms: list[Arm], datasets: Mapping[DatasetSettings, Dataset]
 ) -> list[Provenance]:
     """Return the digests of each arm; the images of each dataset are digested once."""
-    used = [(arm.settings.data, arm.settings.splits(experiment.measure)) for arm in arms]
-    found: dict[tuple[DatasetSettings, tuple[str, ...]], Provenance] = {
-        (data, splits): {
-            "data": data_digest.of_dataset(datasets[data], splits),
-            "code": code_digest.of_trial(experiment.measure, data.name),
-            "versions": environment.versions(),
-        }
+    measure = experiment.measure
+    used = [(arm.settings.data, arm.settings.splits(measure)) for arm in arms]
+    images = {
+        (data, splits): data_digest.of_dataset(datasets[data], splits)
         for data, splits in dict.fromkeys(used)
     }
-    return [found[one] for one in used]
+    components = [arm.settings.components(measure) for arm in arms]
+    code = {one: code_digest.of_trial(measure, one) for one in dict.fromkeys(components)}
+    versions = environment.versions()
+    return [
+        {"data": images[read], "code": code[parts], "versions": versions}
+        for read, parts in zip(used, components, strict=True)
+    ]
 
 
 def _digest(measure: str, arm: Arm, provenance: Provenance) -> str:

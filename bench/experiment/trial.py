@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import Discriminator, Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from bench.components.names import Component, find, is_known
 from bench.data import registry
 from bench.data.dataset import DatasetSettings
 from bench.evaluation.evaluate import EvaluateSettings
@@ -20,9 +21,18 @@ from bench.training.step import TrainSettings
 if TYPE_CHECKING:
     AnyDataset = DatasetSettings
 else:  # the settings of whichever dataset `name` names
+    _KINDS = {name: registry.module(name).Settings for name in registry.names()}
+    _KINDS["package.module:name"] = registry.OwnSettings
+
+    def _tag(values: Any) -> Any:
+        name = values.get("name") if isinstance(values, dict) else getattr(values, "name", None)
+        if not isinstance(name, str) or name in registry.names():
+            return name
+        return "package.module:name" if is_known("dataset", name) else name
+
     AnyDataset = Annotated[
-        Union[tuple(registry.module(name).Settings for name in registry.names())],  # noqa: UP007
-        Discriminator("name"),
+        Union[tuple(Annotated[kind, Tag(name)] for name, kind in _KINDS.items())],  # noqa: UP007
+        Discriminator(_tag),
     ]
 
 
@@ -33,7 +43,7 @@ READS: dict[str, tuple[str, ...]] = {  # pass → settings of training that it r
     "forward": _NETWORK,
     "forward+backward": (*_NETWORK, "loss", "loss_options"),
     "train_step": tuple(name for name in TrainSettings.model_fields if name != "epochs"),
-    "loader": (*_BATCH, "small_images", "augmentation", "border_weights"),
+    "loader": (*_BATCH, "small_images", "augmentation", "augmentation_options", "border_weights"),
 }
 
 
@@ -85,6 +95,17 @@ class TrialSettings(Settings):
             "train": self.train.effective(),
             "evaluate": self.evaluate.model_dump(mode="json"),
         }
+
+    def components(self, measure: str) -> tuple[Component, ...]:
+        """Return the components that the trial uses, and whose code decides its result."""
+        effective = self.effective(measure)
+        read = effective["train"]
+        used = [("dataset", self.data.name)]
+        used += [("network", self.model.name)] if "model" in effective else []
+        used += [("loss", self.train.loss)] if "loss" in read else []
+        if "augmentation" in read and isinstance(self.train.augmentation, str):
+            used.append(("augmentation", self.train.augmentation))
+        return tuple(find(kind, name) for kind, name in used)
 
     def splits(self, measure: str) -> tuple[str, ...]:
         """Return the splits of the dataset whose images the trial may read."""

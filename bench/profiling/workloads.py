@@ -74,7 +74,8 @@ def attribute(
     step, ready = workload.step, workload.batch
     if step is None:
         return {}
-    unaugmented = settings.train.model_copy(update={"augmentation": "none"})
+    none = {"augmentation": "none", "augmentation_options": {}}
+    unaugmented = settings.train.model_copy(update=none)
     plain = settings.model_copy(update={"train": unaugmented})
     loading, batch = _loading(plain, dataset, seed, clock)
     augmented, _ = _loading(settings, dataset, seed, clock)

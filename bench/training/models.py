@@ -1,25 +1,29 @@
-"""Network architectures: how each is built, and which image sizes it takes."""
+"""Networks by name: how each is built, and which image sizes it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
-from torch import Tensor, nn
+from pydantic import Field, ValidationInfo, field_validator
+from torch import nn
 
-from bench.errors import UserError, nearest
+from bench.components import options as component_options
+from bench.components.names import Component, ComponentName, find, known
+from bench.errors import UserError
 from bench.settings import Settings
-from unet.model import UNet, he_normal_, margin, nearest_valid_sizes
-from unet.sliding import SlidingWindow, WindowClassifier
+
+GIVEN = ("in_channels", "num_classes")  # arguments that are not the user's to choose
+SIZE_MULTIPLE = 32  # of a network that says nothing else: five poolings, as most encoders have
 
 
 class ModelSettings(Settings):
     """Which network, and its options. An option that the network does not read changes nothing."""
 
-    name: str = Field("unet", description="a key of bench.training.models.MODELS")
+    name: ComponentName = Field(
+        "unet", description="a built-in network, or one of your own as package.module:Name"
+    )
     base_channels: int = Field(
         64,
         ge=1,
@@ -42,13 +46,28 @@ class ModelSettings(Settings):
     )
     encoder: str = Field("resnet34", description="an encoder of segmentation_models_pytorch")
     encoder_weights: str | None = Field(None, description="pretrained weights; null: none")
+    options: dict[str, Any] = Field({}, description="keyword arguments of a network of your own")
 
     @field_validator("name")
     @classmethod
-    def _known_model(cls, name: str) -> str:
-        if name not in MODELS:
-            raise ValueError(f"unknown model {name!r}{nearest(name, MODELS)}")
-        return name
+    def _known_network(cls, name: str) -> str:
+        return known("network", name)
+
+    @field_validator("options")
+    @classmethod
+    def _known_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "name" not in info.data:  # it is wrong, which is said already
+            return options
+        name = info.data["name"]
+        if find("network", name).is_ours:
+            if options:
+                raise ValueError(f"of networks of your own; those of {name} are beside its name")
+            return options
+        try:
+            component_options.check("network", name, options, GIVEN)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return options
 
     def effective(self) -> dict[str, Any]:
         """Return the name and the options that this network reads, and no others."""
@@ -72,12 +91,20 @@ class Architecture:
     # another; those sizes follow in the message.
     nearest_sizes: Callable[[int], tuple[int, int]] = lambda size: (size, size)
     misfit: str = "does not fit; the nearest that do:"
-    window: Callable[[int, int], WindowClassifier] | None = None
+    window: Callable[[int, int], Any] | None = None
+    check: Callable[[], None] = lambda: None  # UserError if its library lacks what is asked for
 
 
 def architecture(settings: ModelSettings) -> Architecture:
-    """Return the architecture that the settings name."""
-    return MODELS[settings.name](settings)
+    """Return the architecture that the settings name.
+
+    UserError if a network of the user's own cannot be imported.
+    """
+    component = find("network", settings.name)
+    if not component.is_ours:
+        return _own(settings, component)
+    found: Architecture = component.load()(settings)
+    return found
 
 
 def build(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Module:
@@ -89,122 +116,16 @@ def build(settings: ModelSettings, in_channels: int, num_classes: int) -> nn.Mod
     return architecture(settings).build(in_channels, num_classes)
 
 
-def check(settings: ModelSettings) -> None:
-    """Raise a UserError if an option names something that the network's library does not have."""
-    if settings.name == "smp_unet":
-        import segmentation_models_pytorch as smp  # seconds to import; only this network needs it
+def _own(settings: ModelSettings, component: Component) -> Architecture:
+    """Return the architecture of a user's network.
 
-        known = smp.encoders.get_encoder_names()
-        if settings.encoder not in known:
-            hint = nearest(settings.encoder, known)
-            raise UserError(f"model.encoder: unknown encoder {settings.encoder!r}{hint}")
-
-
-def unet(settings: ModelSettings) -> Architecture:
-    """Return this project's U-Net."""
-    reads = {"base_channels", "depth", "upsampling", "padding", "norm", "dropout"}
-    options = settings.model_dump(include=reads)
-    return _unet({*reads, "init"}, options, he=settings.init == "he")
-
-
-def unet_paper(settings: ModelSettings) -> Architecture:
-    """Return the network of arXiv:1505.04597, of any width and depth; see `UNet.paper`."""
-    reads = {"base_channels", "depth"}
-    fixed = {"padding": "valid", "norm": "none", "dropout": 0.5}
-    return _unet(reads, settings.model_dump(include=reads) | fixed, he=True)
-
-
-def _unet(reads: set[str], options: Mapping[str, Any], *, he: bool) -> Architecture:
-    depth = options["depth"]
-    multiple = 2**depth
-    padded = Architecture(
-        lambda channels, classes: _initialised(UNet(channels, classes, **options), he=he),
-        frozenset(reads),
-        size_multiple=multiple,
-        nearest_sizes=lambda size: (max(size, multiple), max(size, multiple)),
-        misfit=f"is too small for {depth} poolings; at least",
-    )
-    if options["padding"] == "same":
-        return padded
-    return replace(
-        padded,
-        margin=margin(depth),
-        nearest_sizes=lambda size: nearest_valid_sizes(size, depth),
-        misfit=f"does not fit an unpadded U-Net of depth {depth}; the nearest sizes that do:",
-    )
-
-
-def _initialised(network: nn.Module, *, he: bool) -> nn.Module:
-    if he:
-        he_normal_(network)
-    return network
-
-
-def sliding_window(settings: ModelSettings) -> Architecture:
-    """Return the network that U-Net replaced, a classifier of the window around each pixel."""
-    window, he = settings.window, settings.init == "he"
-    options = {"window": window, "base_channels": settings.base_channels}
+    The callable may say by attributes which sizes it takes: ``size_multiple``, of which height and
+    width of a whole image are made a multiple, and ``margin``, by which its output is smaller.
+    """
+    function = component.load()
     return Architecture(
-        lambda channels, classes: _initialised(SlidingWindow(channels, classes, **options), he=he),
-        frozenset({"base_channels", "window", "init"}),
-        size_multiple=1,
-        margin=window - 1,
-        nearest_sizes=lambda size: (max(size, window), max(size, window)),
-        misfit=f"is too small for a window of {window} pixels; at least",
-        window=partial(WindowClassifier, **options),
+        lambda channels, classes: function(channels, classes, **settings.options),
+        frozenset({"options"}),
+        size_multiple=getattr(function, "size_multiple", SIZE_MULTIPLE),
+        margin=getattr(function, "margin", 0),
     )
-
-
-class Logits(nn.Module):
-    """A torchvision segmentation network that returns its logits alone, not a dictionary."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits (N, num_classes, H, W) of images (N, C, H, W)."""
-        logits: Tensor = self.network(images)["out"]
-        return logits
-
-
-def of_torchvision(name: str) -> Architecture:
-    """Return a network of ``torchvision.models.segmentation`` over a dilated ResNet-50."""
-
-    def build(in_channels: int, num_classes: int) -> nn.Module:
-        from torchvision.models import segmentation
-
-        make = getattr(segmentation, name)
-        network: Any = make(weights=None, weights_backbone=None, num_classes=num_classes)
-        if in_channels != 3:  # torchvision builds it for RGB images only
-            network.backbone.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
-        return Logits(network)
-
-    return Architecture(build, frozenset(), size_multiple=8)
-
-
-def smp_unet(settings: ModelSettings) -> Architecture:
-    """Return ``segmentation_models_pytorch.Unet``, a baseline to compare with."""
-
-    def build(in_channels: int, num_classes: int) -> nn.Module:
-        import segmentation_models_pytorch as smp
-
-        network: nn.Module = smp.Unet(
-            settings.encoder,
-            encoder_weights=settings.encoder_weights,
-            in_channels=in_channels,
-            classes=num_classes,
-        )
-        return network
-
-    return Architecture(build, frozenset({"encoder", "encoder_weights"}), size_multiple=32)
-
-
-MODELS: dict[str, Callable[[ModelSettings], Architecture]] = {
-    "unet": unet,
-    "unet_paper": unet_paper,
-    "sliding_window": sliding_window,
-    "fcn_resnet50": lambda settings: of_torchvision("fcn_resnet50"),
-    "deeplabv3_resnet50": lambda settings: of_torchvision("deeplabv3_resnet50"),
-    "smp_unet": smp_unet,
-}

@@ -11,9 +11,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
+from bench.components.names import ComponentName, known
 from bench.data.batches import Batch, BatchSettings, crop_to, to_input
 from bench.data.border_weights import BorderSettings
-from bench.errors import nearest
+from bench.errors import UserError
 from bench.settings import Settings
 from bench.training import losses
 from bench.training.precision import Precision, autocast
@@ -34,8 +35,10 @@ class ScheduleSettings(Settings):
 class TrainSettings(BatchSettings):
     """The hyperparameters of one training run."""
 
-    loss: str = Field("ce", description="a key of bench.training.losses.LOSSES")
-    loss_options: dict[str, float] = Field({}, description="keyword arguments of the loss")
+    loss: ComponentName = Field(
+        "ce", description="a built-in loss, or one of your own as package.module:Name"
+    )
+    loss_options: dict[str, Any] = Field({}, description="keyword arguments of the loss")
     border_weights: BorderSettings = Field(
         BorderSettings(), description="weights of pixels between cells (loss: weighted_ce)"
     )
@@ -59,15 +62,16 @@ class TrainSettings(BatchSettings):
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, name: str) -> str:
-        if name not in losses.LOSSES:
-            raise ValueError(f"unknown loss {name!r}{nearest(name, losses.LOSSES)}")
-        return name
+        return known("loss", name)
 
     @field_validator("loss_options")
     @classmethod
-    def _known_options(cls, options: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+    def _known_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "loss" in info.data:  # else its name is wrong, which is said already
-            losses.check(info.data["loss"], options)
+            try:
+                losses.check(info.data["loss"], options)
+            except UserError as error:
+                raise ValueError(str(error)) from error
         return options
 
 

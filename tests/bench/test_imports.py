@@ -11,7 +11,7 @@ FOLDERS = (  # low to high, as in docs/architecture.md
     {"errors"},
     {"plain_files"},
     {"settings", "yaml_files", "measurements"},
-    {"metrics"},
+    {"metrics", "components"},
     {"data"},
     {"training"},
     {"evaluation"},

@@ -16,7 +16,7 @@ from bench.store.records import Record
 from bench.store.results import AccuracyResult
 from bench.training.loop import train
 from bench.training.models import build
-from unet.losses import LOSSES
+from unet.losses import DiceCELoss
 
 CPU = torch.device("cpu")
 SCENES = {"name": "scenes", "train": 24, "val": 2, "test": 1}
@@ -54,7 +54,7 @@ def test_a_trial_takes_little_more_than_its_steps(race, tmp_path):
     def bare():
         model = network()
         optimizer = torch.optim.Adam(model.parameters(), recipe.learning_rate, fused=True)
-        loss_function = LOSSES["dice+ce"]()
+        loss_function = DiceCELoss()
         for epoch in crops:
             for images, labels in epoch:
                 optimizer.zero_grad(set_to_none=True)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from bench.execution import accuracy
-from bench.experiment import code_digest
+from bench.experiment import code_digest, source_text
 from bench.experiment.context import Measured
 from bench.store.folder import Store
 from bench.store.records import is_final
@@ -82,12 +82,12 @@ class Folder(zygote.Stage):
 
     def patch(self, at):
         super().patch(at)
-        measured, code, text = [], self.code, code_digest._text(EDITED)
+        measured, code, text = [], self.code, source_text.read(EDITED)
         code_digest._SOURCES[EDITED] = text + f"\nVERSION = {code}\n"
-        really = code_digest._text
+        really = source_text.read
         now = self.folder / "code"  # what the file says by now
         now.write_text(str(code))
-        code_digest._text = lambda path: (
+        source_text.read = lambda path: (
             text + f"\nVERSION = {now.read_text()}\n" if path == EDITED else really(path)
         )
 

@@ -395,7 +395,7 @@ if __name__ == "__main__":
     loop.torch.set_num_threads(1)
     for name in ("bench.execution.run_experiment", "bench.execution.signals", "bench.report.write"):
         importlib.import_module(name)  # which commands import late
-    code_digest.of_trial("accuracy", "scenes")  # both are cached
+    code_digest.digest(["bench.execution.accuracy", "bench.data.datasets.scenes"])  # cached
     environment.versions()
     for line in sys.stdin:
         command, size, folder = json.loads(line)

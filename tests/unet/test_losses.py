@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from unet.losses import (
-    LOSSES,
     CrossEntropyLoss,
     DiceCELoss,
     DiceImageLoss,
@@ -16,6 +15,15 @@ from unet.losses import (
 )
 
 VOID = 255
+LOSSES = {
+    "ce": CrossEntropyLoss,
+    "weighted_ce": PixelWeightedCrossEntropyLoss,
+    "dice": DiceLoss,
+    "dice_image": DiceImageLoss,
+    "dice_present": DicePresentLoss,
+    "dice_pooled": DicePooledLoss,
+    "dice+ce": DiceCELoss,
+}
 
 
 def pixel_weighted(ignore_index=VOID):

@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from bench.components.built_in import BUILT_IN
 from bench.errors import UserError
 from bench.store import load_model, onnx_export
 from bench.store.folder import Store
@@ -145,7 +146,7 @@ def test_every_unet_can_be_exported(padding, upsampling, norm):
 
 
 @pytest.mark.scale
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("name", BUILT_IN["network"])
 def test_every_network_can_be_exported(name, tmp_path):
     built = {"base_channels": 2, "depth": 3, **SMALL.get(name, {}), "encoder_weights": None}
     store, model = stored(tmp_path / "e", ModelSettings(name=name, **built))

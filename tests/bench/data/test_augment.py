@@ -6,6 +6,7 @@ import albumentations as A
 import numpy as np
 import pytest
 
+from bench.components.built_in import BUILT_IN
 from bench.data import augment
 from bench.errors import UserError
 
@@ -24,7 +25,7 @@ def apply(pipeline, seed):
     return moved["image"], moved["mask"]
 
 
-@pytest.mark.parametrize("name", [name for name in augment.AUGMENTATIONS if name != "none"])
+@pytest.mark.parametrize("name", [name for name in BUILT_IN["augmentation"] if name != "none"])
 def test_every_pipeline_changes_images_and_keeps_shapes_and_types(name):
     pipeline = augment.build(name)
     changed = 0

@@ -10,7 +10,7 @@ from bench.__main__ import main
 from bench.errors import UserError
 from bench.execution import accuracy, as_planned, job
 from bench.execution.run_experiment import prepare
-from bench.experiment import code_digest
+from bench.experiment import code_digest, source_text
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 
@@ -139,9 +139,9 @@ def test_images_that_are_gone_are_named(here, store, run, at_the_second):
 
 def test_a_process_with_edited_code_measures_nothing(store, run, monkeypatch):
     path = code_digest.ROOT / "bench/training/losses.py"
-    text = code_digest._text
+    text = source_text.read
     monkeypatch.setattr(
-        code_digest, "_text", lambda one: text(one) + "\nVERSION = 2\n" * (one == path)
+        source_text, "read", lambda one: text(one) + "\nVERSION = 2\n" * (one == path)
     )
     as_planned._imported.cache_clear()
     try:
@@ -157,8 +157,8 @@ def test_a_process_with_edited_code_measures_nothing(store, run, monkeypatch):
 
 
 def test_edited_comments_are_no_other_code(store, run, monkeypatch):
-    text = code_digest._text
-    monkeypatch.setattr(code_digest, "_text", lambda one: text(one) + "\n# A remark.\n")
+    text = source_text.read
+    monkeypatch.setattr(source_text, "read", lambda one: text(one) + "\n# A remark.\n")
     as_planned._imported.cache_clear()
     try:
         assert run() == (0, [])
@@ -166,7 +166,7 @@ def test_edited_comments_are_no_other_code(store, run, monkeypatch):
         as_planned._imported.cache_clear()
 
 
-@pytest.mark.parametrize(("what", "said"), [("code", "the code in"), ("versions", "torch or ano")])
+@pytest.mark.parametrize(("what", "said"), [("code", "the code on"), ("versions", "torch or ano")])
 def test_a_trial_planned_elsewhere_with_something_else_is_refused(here, store, what, said):
     prepared = prepare("small.yaml")
     trial = prepared.trials[0]

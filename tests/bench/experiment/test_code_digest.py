@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.experiment import code_digest
+from bench.experiment import code_digest, source_text
 
 
 def forget():
-    for cached in (code_digest.imports, code_digest._code):
+    for cached in (code_digest.imports, source_text.without_comments):
         cached.cache_clear()
 
 
@@ -20,7 +20,7 @@ def test_the_scan_sees_imports_of_every_form(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(code_digest, "ROOT", tmp_path)
     forget()
-    assert code_digest.imports("unet.top") == {"unet", "unet.a", "unet.b", "unet.c"}
+    assert code_digest.imports("unet.top") == {"unet.a", "unet.b", "unet.c"}
     before = code_digest.digest(["unet.top"])
     (tmp_path / "unet" / "c.py").write_text("x = 1\n")
     forget()
@@ -86,7 +86,7 @@ def test_what_makes_reports_is_no_part_of_what_measures():
     assert {
         "bench.training.loop",
         "bench.evaluation.evaluate",
-        "unet.losses",
+        "unet.tiling",
         "bench.data.datasets.scenes",
     } <= measuring
     assert not measuring & {

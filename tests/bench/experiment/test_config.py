@@ -110,9 +110,9 @@ BROKEN = {
     "an octal number": ("epochs: 1", "epochs: 010", "line 5, column 29: 010 is octal in YAML 1.1; write 10 if"),
     "negative": ("epochs: 1", "epochs: -3", "train.epochs: Input should be greater than or equal"),
     "unknown loss": ("loss: dice", "loss: dise", "train.loss: unknown loss 'dise'; did you mean 'dice'?"),
-    "unknown model": ("{base", "{name: unit, base", "unknown model 'unit'; did you mean 'unet'?"),
+    "unknown model": ("{base", "{name: unit, base", "unknown network 'unit'; did you mean 'unet'?"),
     "unknown dataset": ("name: scenes", "name: scene", "unknown dataset 'scene'; did you mean 'scenes'?"),
-    "no dataset": ("{name: scenes}", "{}", "data: Unable to extract tag using discriminator 'name'"),
+    "no dataset": ("{name: scenes}", "{}", "data.name: is missing: which dataset?"),
     "unknown choice": ("g: bilinear}\ntrain", "g: cubic}\ntrain", "model.upsampling: Input should be 'tran"),
     "factor that is no setting": (
         "train.loss: [ce, dice]", "train.los: [ce, dice]",

@@ -8,7 +8,7 @@ from importlib import metadata
 import pytest
 import torch
 
-from bench.data import registry
+from bench.components.built_in import BUILT_IN
 from bench.errors import UserError
 from bench.experiment import code_digest, environment
 from bench.measurements import MEASUREMENTS
@@ -74,10 +74,10 @@ def test_every_package_that_computes_is_described():
     """Read from the sources: what the code of any trial imports that is not ours."""
     described = environment.describe(torch.device("cpu"), threads=1)
     distributions = metadata.packages_distributions()
-    starts = [m for name in MEASUREMENTS for m in code_digest.modules_of_trial(name, "scenes")]
-    datasets = [f"bench.data.datasets.{name}" for name in registry.names()]
+    starts = [one.module for one in MEASUREMENTS.values()]
+    components = [path.partition(":")[0] for names in BUILT_IN.values() for path in names.values()]
     imported = set()
-    for module in code_digest.closure([*starts, *datasets]):
+    for module in code_digest.closure([*starts, *components]):
         for node in ast.walk(ast.parse(code_digest._source(module))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name for alias in node.names}

@@ -5,11 +5,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.components.built_in import BUILT_IN
 from bench.profiling import peaks, roofline, timing
 from bench.profiling.peaks import Peaks
 from bench.profiling.roofline import Cost
 from bench.training import models
-from bench.training.models import MODELS, ModelSettings
+from bench.training.models import ModelSettings
 from unet import UNet
 
 H100 = Peaks(flops=800e12, bytes=3.0e12)
@@ -81,7 +82,7 @@ def test_bound_of_a_training_step_on_an_h100(batch, side, milliseconds):
     assert milliseconds_of(found) < bound
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BUILT_IN["network"])
 @pytest.mark.parametrize("train", [False, True])
 def test_operations_are_those_that_torch_counts(name, train):
     settings = ModelSettings(name=name, base_channels=8, encoder="resnet18")

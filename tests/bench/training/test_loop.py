@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from bench.components.built_in import BUILT_IN
 from bench.data.batches import Batches, crop_to
 from bench.data.dataset import Split
-from bench.training import losses
 from bench.training.loop import Diverged, train
 from bench.training.step import TrainSettings, make_optimizer, make_schedule
 from unet import UNet
@@ -51,7 +51,7 @@ def run(model=None, scores=None, evaluate=None, seed=0, evaluate_every=1, keep="
 
 @pytest.mark.parametrize(
     ("loss", "optimizer"),
-    [*((loss, "adam") for loss in losses.LOSSES), ("ce", "adamw"), ("ce", "sgd")],
+    [*((loss, "adam") for loss in BUILT_IN["loss"]), ("ce", "adamw"), ("ce", "sgd")],
 )
 def test_every_loss_and_optimiser_learns(loss, optimizer):
     _, trained = run(loss=loss, optimizer=optimizer, epochs=8)

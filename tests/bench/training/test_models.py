@@ -3,16 +3,17 @@
 import pytest
 import torch
 
+from bench.components.built_in import BUILT_IN
 from bench.errors import UserError
 from bench.training import models
-from bench.training.models import MODELS, ModelSettings
+from bench.training.models import ModelSettings
 
 
 def settings(name, **changes):
     return ModelSettings(name=name, base_channels=4, encoder="resnet18", **changes)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BUILT_IN["network"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_model_maps_images_to_logits_of_their_size(name, channels):
     chosen = settings(name)
@@ -23,7 +24,7 @@ def test_a_model_maps_images_to_logits_of_their_size(name, channels):
     assert network(torch.zeros(2, channels, side, side)).shape == (2, 5, out, out)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BUILT_IN["network"])
 def test_initial_weights_come_from_torchs_seed(name):
     def weights(seed):
         torch.manual_seed(seed)
@@ -33,7 +34,7 @@ def test_initial_weights_come_from_torchs_seed(name):
     assert not torch.equal(weights(0), weights(1))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BUILT_IN["network"])
 def test_options_that_are_read_are_those_that_change_the_network(name):
     others = {"base_channels": 6, "depth": 3, "upsampling": "bilinear", "norm": "none",
               "encoder": "resnet34", "window": 65}  # fmt: skip
@@ -60,7 +61,7 @@ def test_settings_reach_the_papers_network():
     assert not torch.equal(other["inc.double_conv.0.weight"], ours["inc.double_conv.0.weight"])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BUILT_IN["network"])
 def test_sizes_that_are_named_as_nearest_are_taken(name):
     chosen = settings(name)
     for size in dict.fromkeys(models.architecture(chosen).nearest_sizes(8)):
@@ -70,7 +71,7 @@ def test_sizes_that_are_named_as_nearest_are_taken(name):
         assert network(torch.zeros(1, 1, size, size)).shape == (1, 2, out, out)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BUILT_IN["network"])
 def test_a_window_classifier_has_the_parameters_of_the_network_that_computes_all_pixels(name):
     architecture = models.architecture(settings(name))
     assert (architecture.window is not None) == (name == "sliding_window")
@@ -91,5 +92,5 @@ def test_initial_weights_of_a_window_can_be_hes():
 
 def test_an_unknown_encoder_is_found_before_anything_is_built():
     with pytest.raises(UserError, match="unknown encoder 'resnet19'; did you mean 'resnet1"):
-        models.check(ModelSettings(name="smp_unet", encoder="resnet19"))
-    models.check(ModelSettings(name="unet", encoder="resnet19"))  # does not read it
+        models.architecture(ModelSettings(name="smp_unet", encoder="resnet19")).check()
+    models.architecture(ModelSettings(name="unet", encoder="resnet19")).check()  # does not read it
