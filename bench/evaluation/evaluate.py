@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from unet.metrics import confusion_matrix, soft_iou
 from unet.overlap import class_sums
 
 TOGETHER = 8  # images of one size that are predicted in one batch
+SMALL = 32_000_000  # bytes of weights that are kept unless a file says otherwise
 
 
 class EvaluateSettings(Settings):
@@ -40,7 +41,22 @@ class EvaluateSettings(Settings):
         "none", description="average the final predictions over turned and mirrored inputs"
     )
     study: bool = Field(False, description="also score random crops by the original study's metric")
-    checkpoint: bool = Field(False, description="keep the final weights, as safetensors")
+    checkpoint: Literal["auto"] | bool = Field(
+        "auto", description="keep the final weights, as safetensors; auto: if at most 32 MB"
+    )
+
+    def effective(self) -> dict[str, Any]:
+        """Return the settings that decide weights or scores, as JSON.
+
+        What is kept decides neither; nor does how often a training is watched by which no epoch is
+        chosen.
+        """
+        shown = {"panels", "extremes", "checkpoint", *([] if self.keep == "best" else ["every"])}
+        return self.model_dump(mode="json", exclude=shown)
+
+    def keeps(self, size: int) -> bool:
+        """Tell whether weights of a size in bytes are kept."""
+        return size <= SMALL if self.checkpoint == "auto" else self.checkpoint
 
 
 def evaluate(

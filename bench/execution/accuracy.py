@@ -156,8 +156,8 @@ def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> M
     counts = evaluate(model, evaluated, predictor, classes, on_image=per_image.add)
     chosen = samples.choose(counts, wanted)
     checkpoint = None
-    if wanted.checkpoint:
-        state = {name: v.detach().cpu().contiguous() for name, v in model.state_dict().items()}
+    state = {name: v.detach().cpu().contiguous() for name, v in model.state_dict().items()}
+    if wanted.keeps(sum(value.nbytes for value in state.values())):
         checkpoint = put(safetensors.torch.save(state), ".safetensors")
     result = AccuracyResult(
         classes=dataset.classes,

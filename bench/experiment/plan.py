@@ -44,7 +44,7 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
         if digest in made_of:
             raise UserError(
                 f"{experiment.name}: arms {made_of[digest][0].label!r} and {arm.label!r} are the "
-                "same trial (what differs is not read by this model); leave one out with exclude"
+                "same trial (what differs changes no result); leave one out with exclude"
             )
         made_of[digest] = arm, provenance
     return [

@@ -93,7 +93,7 @@ class TrialSettings(Settings):
             "data": self.data.model_dump(mode="json"),
             "model": self.model.effective(),
             "train": self.train.effective(),
-            "evaluate": self.evaluate.model_dump(mode="json"),
+            "evaluate": self.evaluate.effective(),
         }
 
     def components(self, measure: str) -> tuple[Component, ...]:

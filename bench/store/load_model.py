@@ -62,7 +62,8 @@ def of_trial(
     result = record.accuracy
     if result is None or result.checkpoint is None:
         which = f"{record.experiment}: {record.label}, seed {record.seed}"
-        mend = "set evaluate.checkpoint: true, and run it again"
+        file = store.record_file(record.key)
+        mend = f"to train it again, set evaluate.checkpoint: true, remove {file} and run"
         raise UserError(f"{which}: its weights were not kept; {mend}")
     source = store.folder / result.checkpoint
     weights: Weights = safetensors.torch.load(store.blob(result.checkpoint))

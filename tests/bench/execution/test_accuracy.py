@@ -193,7 +193,27 @@ def test_a_checkpoint_is_the_network_that_was_scored():
     predictor = predict.predictor(settings.model, settings.train, device=CPU, precision="fp32")
     again = evaluate(model, dataset.splits["val"], predictor, len(dataset.classes))
     assert accuracy.scores(again).items() <= found.result.metrics.items()
-    assert measure()[1].result.checkpoint is None
+    assert measure(evaluate={"checkpoint": False})[1].result.checkpoint is None
+
+
+def test_weights_are_kept_where_they_are_small(monkeypatch):
+    _, found, blobs = measure()
+    size = sum(
+        value.nbytes for value in safetensors.torch.load(blobs[found.result.checkpoint]).values()
+    )
+    monkeypatch.setattr("bench.evaluation.evaluate.SMALL", size)
+    assert measure(anew=True)[1].result.checkpoint == found.result.checkpoint
+    monkeypatch.setattr("bench.evaluation.evaluate.SMALL", size - 1)
+    assert measure(anew=True)[1].result.checkpoint is None
+    assert measure(anew=True, evaluate={"checkpoint": True})[1].result.checkpoint is not None
+
+
+def test_weights_are_the_same_however_often_a_training_is_watched():
+    weights = {measure(evaluate={"every": n})[1].result.checkpoint for n in (1, 2)}
+    weights |= {
+        measure(evaluate={"split": split})[1].result.checkpoint for split in ("train", "test")
+    }
+    assert len(weights) == 1
 
 
 def test_an_unpadded_network_goes_through():

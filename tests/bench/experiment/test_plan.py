@@ -140,6 +140,16 @@ def test_keys_are_stable_and_change_with_settings_and_seed(tmp_path):
     assert keys(seeds=[0]) < keys()
 
 
+def test_what_is_kept_or_watched_is_no_part_of_a_key(tmp_path):
+    def keys(**evaluate):
+        return {trial.key for trial in plan.plan(experiment(evaluate=evaluate), tmp_path)}
+
+    assert keys() == keys(panels=9, extremes=0, checkpoint=True, every=7) == keys(checkpoint=False)
+    best = {"keep": "best"}
+    others = [best, {**best, "every": 7}, {"split": "test"}, {"tta": "rotations"}, {"study": True}]
+    assert len({frozenset(keys(**one)) for one in others} | {frozenset(keys())}) == 6
+
+
 def test_an_option_that_a_model_does_not_read_is_no_part_of_its_key(tmp_path):
     def key(channels):
         smp = {"name": "smp_unet", "base_channels": channels, "encoder": "resnet18"}
