@@ -22,10 +22,11 @@ from torch.utils.data import Dataset as TorchDataset
 from bench.components.names import ComponentName, known
 from bench.data import augment
 from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
+from bench.data.normalisation import EIGHT_BITS, Normalisation
 from bench.errors import UserError
 from bench.settings import Settings
 
-# (N, H, W, channels) uint8, (N, H, W) uint8 and, if pixels are weighted, (N, H, W) float32
+# (N, H, W, channels) uint8 or uint16, (N, H, W) uint8, if pixels are weighted (N, H, W) float32
 Batch = tuple[torch.Tensor, ...]
 Array = NDArray[Any]
 Weights = Mapping[str, NDArray[np.float32]]  # name of an image → (H, W)
@@ -86,6 +87,7 @@ class Crops(TorchDataset[Any]):
     seed: int  # decides crop and augmentation, with epoch and index
     margin: int = 0  # pixels by which the network's output is smaller than the crop
     weights: Weights | None = None
+    normalisation: Normalisation = EIGHT_BITS
 
     def __post_init__(self) -> None:
         self.size = self.settings.input_size(self.margin)
@@ -117,7 +119,7 @@ class Crops(TorchDataset[Any]):
             # One generator for all transforms: `set_random_seed` would give each of them its own
             # generator with the same seed, and so correlated draws.
             self.augment.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-            parts = self.augment(**parts)
+            parts = _augmented(self.augment, parts, self.normalisation.span)
         height, width = (max(side + self.margin, self.size) for side in parts["mask"].shape)
         whole = [*pad(parts["image"], parts["mask"], height, width)]
         if self.weights is not None:
@@ -160,10 +162,13 @@ class Batches:
     workers: int  # loader processes; 0 loads in this process; any number gives the same batches
     margin: int = 0  # pixels by which the network's output is smaller than the crop
     weights: Weights | None = None  # augmented and cropped like labels; batches then have them too
+    normalisation: Normalisation = EIGHT_BITS  # of these batches, once they are on the device
 
     def __post_init__(self) -> None:
         cv2.setNumThreads(0)  # loader processes forked while OpenCV has threads would hang
-        self.crops = Crops(self.split, self.settings, self.seed, self.margin, self.weights)
+        self.crops = Crops(
+            self.split, self.settings, self.seed, self.margin, self.weights, self.normalisation
+        )
         self.order = Order(len(self.crops), self.settings.batch_size, seed=self.seed)
         self.loader: DataLoader[Any] = DataLoader(
             self.crops,
@@ -212,12 +217,22 @@ def crop_to(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return targets[:, top : top + height, left : left + width]
 
 
-def to_input(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Convert (N, H, W, channels) uint8 to a network's input: (N, channels, H, W) in [-1, 1].
+def _augmented(
+    pipeline: Any, parts: dict[str, Array], span: tuple[float, float]
+) -> dict[str, Array]:
+    """Transform an image with its mask and weights.
 
-    Bytes are transferred to the device, not floats; the result is channels-last in memory.
+    Of 16 bits it is float32 meanwhile, between 0 and 1: most transforms take no uint16, and
+    brightness would be relative to 65535, whatever values a camera of 12 bits gives.
     """
-    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
+    image, (low, high) = parts["image"], span
+    if image.dtype == np.uint8:
+        return dict(pipeline(**parts))
+    scale = np.float32(high - low or 1)
+    shown = ((image.astype(np.float32) - np.float32(low)) / scale).clip(0, 1)
+    found = dict(pipeline(**{**parts, "image": shown}))
+    values = found["image"] * scale + np.float32(low)
+    return {**found, "image": values.round().clip(0, 65535).astype(np.uint16)}
 
 
 def _stack(samples: list[tuple[Array, ...]]) -> Batch:

@@ -18,7 +18,7 @@ from bench.settings import Settings
 
 IGNORE_INDEX = 255  # the label of a pixel that counts nowhere
 
-Image = NDArray[np.uint8]  # (H, W, channels)
+Image = NDArray[np.uint8 | np.uint16]  # (H, W, channels)
 Mask = NDArray[np.uint8]  # (H, W), labels; IGNORE_INDEX = void
 
 
@@ -36,8 +36,8 @@ class DatasetSettings(Settings):
 class Split:
     """The images of one split, read when asked for.
 
-    ``read(name)`` returns an (H, W, channels) uint8 image and its (H, W) uint8 labels, in
-    arrays that are the caller's to change; it can be pickled, for loader processes.
+    ``read(name)`` returns an (H, W, channels) image, uint8 or uint16, and its (H, W) uint8 labels,
+    in arrays that are the caller's to change; it can be pickled, for loader processes.
     ``fingerprint`` is a hex digest of everything that ``read`` can return.
     """
 
@@ -66,7 +66,8 @@ class Dataset:
     ``classes[i]`` is the name of label i and ``palette[i]`` its RGB colour; ``fingerprint``
     is a hex digest of everything that any split can return. Results that depend on some splits
     only are identified by theirs: installing test images changes nothing about training.
-    ``note`` tells readers of a report what scores on this dataset can be compared with.
+    ``note`` tells readers of a report what scores on this dataset can be compared with. All images
+    have as many ``bits`` a channel, 8 or 16.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Dataset:
     fingerprint: str
     scores: ImageScores | None = None
     note: str = ""
+    bits: int = 8
 
 
 class DatasetModule(Protocol):
@@ -94,12 +96,15 @@ def assemble(
     splits: Mapping[str, Split],
     *,
     in_channels: int = 3,
+    bits: int = 8,
     note: str = "",
 ) -> Dataset:
     """Return the dataset with these splits and classes, given as name → RGB colour."""
     content = fingerprint(*colours, *(split.fingerprint for split in splits.values()))
     palette = np.array(list(colours.values()), dtype=np.uint8)
-    return Dataset(name, tuple(colours), palette, in_channels, splits, content, note=note)
+    return Dataset(
+        name, tuple(colours), palette, in_channels, splits, content, note=note, bits=bits
+    )
 
 
 def split_in_memory(pairs: Mapping[str, tuple[Image, Mask]], content: str) -> Split:

@@ -99,7 +99,7 @@ def load(settings: DatasetSettings, root: Path) -> Dataset:
     dataset = found.load(settings, root)
     splits = {}
     for name, split in dataset.splits.items():
-        form = frozenset(split.names), len(dataset.classes), dataset.in_channels
+        form = frozenset(split.names), len(dataset.classes), dataset.in_channels, dataset.bits
         read = functools.partial(_read_checked, split.read, *form)
         splits[name] = replace(split, read=read)
     return replace(dataset, splits=splits)
@@ -110,6 +110,7 @@ def _read_checked(
     known: frozenset[str],
     num_classes: int,
     channels: int,
+    bits: int,
     name: str,
 ) -> tuple[Image, Mask]:
     if name not in known:
@@ -117,6 +118,8 @@ def _read_checked(
     image, mask = read(name)
     if image.shape != (*mask.shape, channels):
         raise UserError(f"{name}: image and mask do not fit: {image.shape} and {mask.shape}")
+    if image.dtype != f"uint{bits}":
+        raise UserError(f"{name}: has {image.dtype} values, and other images have uint{bits}")
     wrong = mask[(mask >= num_classes) & (mask != IGNORE_INDEX)]
     if wrong.size:
         problem = f"label {wrong.max()} in {wrong.size} pixels, but there are {num_classes} classes"

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from bench.data.batches import Batches, crop_to, to_input
+from bench.data.batches import Batches, crop_to
 from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
 from bench.evaluation.counts import ImageCounts
 from bench.evaluation.predict import Predictor
@@ -109,7 +109,7 @@ def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict
     scores, absent = [], []
     for images, labels, *_ in crops.epoch(1):  # always the same crops, so that epochs compare
         with torch.inference_mode(), autocast(predictor.device, predictor.precision):
-            logits = model(to_input(images, predictor.device))
+            logits = model(predictor.normalisation(images, predictor.device))
         target = labels.to(predictor.device).long()
         score = soft_iou(logits, crop_to(target, logits)).double().cpu()
         present = torch.zeros(score.numel(), dtype=torch.bool)

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from bench.data.batches import BatchSettings, pad, to_input
+from bench.data.batches import BatchSettings, pad
 from bench.data.dataset import Image
+from bench.data.normalisation import EIGHT_BITS, Normalisation
 from bench.errors import UserError
 from bench.training import models
 from bench.training.models import ModelSettings
@@ -42,10 +43,11 @@ class Predictor:
     multiple: int
     tile: int | None = None  # the input size of an unpadded network; None for a padded one
     margin: int = 0  # pixels cropped from each side of a tile's prediction
+    normalisation: Normalisation = EIGHT_BITS
     views: str = "none"  # a key of ``VIEWS``: rotations over which probabilities are averaged
 
     def logits(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
-        """Predict images of one size: list of (H, W, channels) uint8 → (N, C, H, W) logits."""
+        """Predict images of one size: list of (H, W, channels) → (N, C, H, W) logits."""
         if self.views == "none":
             return self._once(model, images)
         predictions = []
@@ -55,7 +57,7 @@ class Predictor:
         return torch.stack(predictions).logsumexp(0) - math.log(len(predictions))
 
     def labels(self, model: nn.Module, images: list[Image]) -> NDArray[np.uint8]:
-        """Predict images of one size: list of (H, W, channels) uint8 → (N, H, W) labels."""
+        """Predict images of one size: list of (H, W, channels) → (N, H, W) labels."""
         return self.logits(model, images).argmax(1).to("cpu", torch.uint8).numpy()
 
     def _once(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
@@ -68,19 +70,27 @@ class Predictor:
         tall, wide = (-(-side // self.multiple) * self.multiple for side in (height, width))
         no_mask = np.zeros((height, width), np.uint8)
         padded = np.stack([pad(image, no_mask, tall, wide)[0] for image in images])
-        logits: torch.Tensor = model(to_input(torch.from_numpy(padded), self.device))
+        logits: torch.Tensor = model(self._input(padded))
         top, left = (tall - height) // 2, (wide - width) // 2
         return logits[..., top : top + height, left : left + width]
 
     def _tiled(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
-        inputs = to_input(torch.from_numpy(np.stack(images)), self.device)
+        inputs = self._input(np.stack(images))
         tile, margin = self.tile or 0, self.margin
         tiled = [predict_tiled(model, image, tile=tile, margin=margin) for image in inputs]
         return torch.stack(tiled)
 
+    def _input(self, images: Image) -> torch.Tensor:
+        return self.normalisation(torch.from_numpy(images), self.device)
+
 
 def predictor(
-    settings: ModelSettings, crops: BatchSettings, *, device: torch.device, precision: Precision
+    settings: ModelSettings,
+    crops: BatchSettings,
+    *,
+    device: torch.device,
+    precision: Precision,
+    normalisation: Normalisation = EIGHT_BITS,
 ) -> Predictor:
     """Return how a network predicts that was trained on such crops.
 
@@ -91,13 +101,14 @@ def predictor(
     architecture = models.architecture(settings)
     margin, multiple = architecture.margin, architecture.size_multiple
     if not margin:
-        return Predictor(device, precision, multiple)
+        return Predictor(device, precision, multiple, normalisation=normalisation)
     tile = crops.input_size(margin)
     stride = (tile - margin) // multiple * multiple
     if stride == 0:
         size = crops.crop_size
         raise UserError(f"train.crop_size: {size} is too small to predict by tiles; enlarge it")
-    return Predictor(device, precision, multiple=1, tile=tile, margin=(tile - stride) // 2)
+    margin = (tile - stride) // 2
+    return Predictor(device, precision, 1, tile, margin, normalisation)
 
 
 def turned(image: Image, view: View) -> Image:

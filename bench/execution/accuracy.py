@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import safetensors.torch
 import torch
 from torch import nn
 
-from bench.data import border_weights, registry
+from bench.data import border_weights, normalisation, registry
 from bench.data.batches import Batches, BatchSettings
 from bench.data.dataset import Dataset, class_pixels
 from bench.errors import UserError
@@ -24,7 +24,7 @@ from bench.evaluation.samples import Put
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import TrialSettings
 from bench.profiling import flops, memory
-from bench.store.results import AccuracyResult, Memory
+from bench.store.results import AccuracyResult, Input, Memory
 from bench.training import losses, models
 from bench.training.loop import Trained, train
 from bench.training.precision import float32_as
@@ -91,6 +91,7 @@ def _setup(settings: TrialSettings, seed: int, context: RunContext) -> Setup:
     weights = None
     if losses.takes_weights(recipe.loss):
         weights = border_weights.weight_maps(dataset, recipe.border_weights)
+    normalised = normalisation.of(recipe.normalisation, dataset)
     batches = Batches(
         dataset.splits["train"],
         recipe,
@@ -98,9 +99,16 @@ def _setup(settings: TrialSettings, seed: int, context: RunContext) -> Setup:
         workers=context.workers,
         margin=models.architecture(settings.model).margin,
         weights=weights,
+        normalisation=normalised,
     )
     device = context.device
-    predictor = predict.predictor(settings.model, recipe, device=device, precision=recipe.precision)
+    predictor = predict.predictor(
+        settings.model,
+        recipe,
+        device=device,
+        precision=recipe.precision,
+        normalisation=normalised,
+    )
     model = network(settings, dataset, seed, device)
     return Setup(settings, dataset, model, batches, predictor, watched, pixels.tolist())
 
@@ -169,6 +177,7 @@ def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> M
         counts=_counts(setup, len(counts.names)),
         training_seconds=trained.seconds,
         memory=peaks,
+        input=Input(**asdict(predictor.normalisation)),
         examples=samples.keep(chosen, model, evaluated, predictor, put),
         checkpoint=checkpoint,
         note=dataset.note or None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import metrics
-from bench.data import border_weights, registry
+from bench.data import border_weights, normalisation, registry
 from bench.data.dataset import Dataset, DatasetSettings
 from bench.errors import UserError, nearest
 from bench.experiment import code_digest, data_digest, design, environment
@@ -121,6 +121,7 @@ def _check_arm(experiment: Experiment, arm: Arm, dataset: Dataset) -> None:
     train, evaluate = arm.settings.train, arm.settings.evaluate
     if losses.takes_weights(train.loss):
         border_weights.check(dataset, train.border_weights)
+    normalisation.check(train.normalisation, dataset)
     if not MEASUREMENTS[experiment.measure].trains:
         return
     for split in (evaluate.split, *(["val"] if evaluate.keep == "best" else [])):

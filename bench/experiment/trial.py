@@ -43,7 +43,14 @@ READS: dict[str, tuple[str, ...]] = {  # pass → settings of training that it r
     "forward": _NETWORK,
     "forward+backward": (*_NETWORK, "loss", "loss_options"),
     "train_step": tuple(name for name in TrainSettings.model_fields if name != "epochs"),
-    "loader": (*_BATCH, "small_images", "augmentation", "augmentation_options", "border_weights"),
+    "loader": (
+        *_BATCH,
+        "small_images",
+        "augmentation",
+        "augmentation_options",
+        "border_weights",
+        "normalisation",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from bench.data import border_weights
+from bench.data import border_weights, normalisation
 from bench.data.batches import Batch, Batches
 from bench.data.dataset import Dataset
 from bench.errors import UserError
@@ -78,13 +78,14 @@ def attribute(
     unaugmented = settings.train.model_copy(update=none)
     plain = settings.model_copy(update={"train": unaugmented})
     loading, batch = _loading(plain, dataset, seed, clock)
+    normalised = normalisation.of(settings.train.normalisation, dataset)
     augmented, _ = _loading(settings, dataset, seed, clock)
     scale = len(ready[0]) / len(batch[0])  # a small dataset gives smaller batches
     losses_of_steps: list[torch.Tensor] = []
     parts: dict[str, list[float]] = {}
     for _ in range(ATTRIBUTED):
         for name, work in {
-            "copying": lambda: to_device(batch, ready[0].device),
+            "copying": lambda: to_device(batch, ready[0].device, normalised),
             "forward": lambda: losses_of_steps.append(step.forward(*ready)),
             "backward": lambda: step.backward(losses_of_steps.pop()),
             "optimiser": step.update,
@@ -126,7 +127,15 @@ def _batches(settings: TrialSettings, dataset: Dataset, seed: int, *, workers: i
     if losses.takes_weights(train.loss):
         weights = border_weights.weight_maps(dataset, train.border_weights)
     margin, split = models.architecture(settings.model).margin, dataset.splits["train"]
-    return Batches(split, train, seed=seed, workers=workers, margin=margin, weights=weights)
+    return Batches(
+        split,
+        train,
+        seed=seed,
+        workers=workers,
+        margin=margin,
+        weights=weights,
+        normalisation=normalisation.of(train.normalisation, dataset),
+    )
 
 
 def _endless(batches: Batches) -> Iterator[Batch]:

@@ -11,6 +11,7 @@ import safetensors.torch
 from pydantic import ValidationError
 from torch import nn
 
+from bench.data.normalisation import Normalisation
 from bench.errors import UserError, nearest
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
@@ -35,6 +36,7 @@ class Trained:
     step: int
     margin: int  # by how many pixels its output is smaller than its input
     about: Mapping[str, str] = field(default_factory=dict)
+    normalisation: Normalisation | None = None  # of a trial's network: what its input is made by
 
     def __post_init__(self) -> None:
         self.network.eval()
@@ -69,17 +71,21 @@ def of_trial(
     weights: Weights = safetensors.torch.load(store.blob(result.checkpoint))
     settings = _settings(store, record)
     network, in_channels = _network(settings, weights, len(result.classes), source=source)
+    normalisation = Normalisation(**({} if result.input is None else result.input.model_dump()))
+    said = [normalisation.formula(), *["RGB"] * (in_channels == 3)]
+    said += ["of 16 bits"] * (normalisation.bits == 16)
     about = {
         "classes": json.dumps(result.classes, ensure_ascii=False),
         "palette": json.dumps(result.palette),
-        "input": f"pixel / 127.5 - 1{', RGB' if in_channels == 3 else ''}",  # batches.to_input
+        "input": ", ".join(said),
         "experiment": record.experiment,
         "arm": record.label,
         "seed": str(record.seed),
         "trial": record.key,
     }
     margin = models.architecture(settings).margin
-    return Trained(network, in_channels, *_sizes(network, settings), margin, about)
+    sizes = _sizes(network, settings)
+    return Trained(network, in_channels, *sizes, margin, about, normalisation)
 
 
 def _chosen(store: Store, *, arm: str | None, seed: int | None, key: str | None) -> PlannedTrial:

@@ -61,6 +61,18 @@ class Memory(Stored):
     process_bytes: Whole | None = Field(None, description="largest resident set of the process")
 
 
+class Input(Stored):
+    """How pixel values became a network's input: (pixel − mean) / std, by channel or for all."""
+
+    bits: Literal[8, 16] = Field(description="of a channel of the images")
+    mean: tuple[float, ...] = Field(min_length=1, description="in units of pixel values")
+    std: tuple[Positive, ...] = Field(min_length=1)
+    span: tuple[NotNegative, NotNegative] = Field(
+        description="black and white of augmentations of 16-bit images"
+    )
+    clipped: bool = Field(description="whether values beyond the span count as its ends")
+
+
 class AccuracyResult(Stored):
     """What is known of a network that was trained and scored."""
 
@@ -77,6 +89,9 @@ class AccuracyResult(Stored):
         None, description="of all epochs, also those before an interruption"
     )
     memory: Memory | None = Field(None, description="peaks of training on CUDA")
+    input: Input | None = Field(
+        None, description="how pixels became the input; None in older records: pixel / 127.5 - 1"
+    )
     examples: tuple[Example, ...] = ()
     checkpoint: Blob | None = Field(None, description="blob of the weights, as safetensors")
     note: str | None = Field(None, description="what a reader of these scores has to know")

@@ -45,7 +45,7 @@ def train(
     on_epoch: Callable[[EpochRow], None] = lambda row: None,
     checkpointer: Checkpointer | None = None,
 ) -> Trained:
-    """Train a model, (N, C, H, W) in [-1, 1] → logits, in place on its ``device``.
+    """Train a model, (N, C, H, W) → logits, in place on its ``device``.
 
     It is evaluated every ``evaluate_every`` epochs and after the last. ``keep`` says which weights
     it has afterwards: those of the last epoch, or of the evaluated epoch with the largest
@@ -87,7 +87,7 @@ def _epoch(step: Step, batches: Batches, epoch: int, device: torch.device) -> Ep
     step.model.train()
     total = torch.zeros((), device=device)  # summed on the device, so that no step waits for it
     for batch in batches.epoch(epoch):
-        total += step(*to_device(batch, device))
+        total += step(*to_device(batch, device, batches.normalisation))
 
     mean_loss = float(total) / len(batches)
     if not math.isfinite(mean_loss):

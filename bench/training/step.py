@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from bench.components.names import ComponentName, known
-from bench.data.batches import Batch, BatchSettings, crop_to, to_input
+from bench.data.batches import Batch, BatchSettings, crop_to
 from bench.data.border_weights import BorderSettings
+from bench.data.normalisation import Normalisation, NormalisationChoice
 from bench.errors import UserError
 from bench.settings import Settings
 from bench.training import losses
@@ -42,6 +43,12 @@ class TrainSettings(BatchSettings):
     border_weights: BorderSettings = Field(
         BorderSettings(), description="weights of pixels between cells (loss: weighted_ce)"
     )
+    normalisation: NormalisationChoice = Field(
+        "full_range",
+        description="how pixel values become the input: full_range (0 to 255 or 65535 becomes −1 "
+        "to 1), dataset (mean and standard deviation of the training images, by channel), imagenet "
+        "(those of ImageNet), or a range of pixel values that becomes −1 to 1",
+    )
     epochs: int = Field(12, ge=1, le=1_000_000)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
@@ -57,6 +64,8 @@ class TrainSettings(BatchSettings):
     def effective(self) -> dict[str, Any]:
         """Return the settings that change the result, as JSON."""
         unread = set() if losses.takes_weights(self.loss) else {"border_weights"}
+        if self.normalisation == "full_range":  # as it was before there was this setting
+            unread.add("normalisation")
         return self.model_dump(mode="json", exclude=unread)
 
     @field_validator("loss")
@@ -153,11 +162,11 @@ class Step:
         return float(self.schedule.get_last_lr()[0])
 
 
-def to_device(batch: Batch, device: torch.device) -> tuple[Tensor, ...]:
+def to_device(batch: Batch, device: torch.device, normalised: Normalisation) -> tuple[Tensor, ...]:
     """Copy a batch of `Batches` to the device, in the form that `Step` takes."""
     images, labels, *weights = batch
     moved = (weight.to(device, non_blocking=True) for weight in weights)
-    return to_input(images, device), labels.to(device, non_blocking=True).long(), *moved
+    return normalised(images, device), labels.to(device, non_blocking=True).long(), *moved
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:

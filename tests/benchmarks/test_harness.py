@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from bench.data import registry
-from bench.data.batches import Batches, BatchSettings, to_input
+from bench.data.batches import Batches, BatchSettings
+from bench.data.normalisation import EIGHT_BITS
 from bench.experiment import plan
 from bench.experiment.config import Experiment
 from bench.experiment.trial import TrialSettings
@@ -58,7 +59,7 @@ def test_a_trial_takes_little_more_than_its_steps(race, tmp_path):
         for epoch in crops:
             for images, labels in epoch:
                 optimizer.zero_grad(set_to_none=True)
-                loss_function(model(to_input(images, CPU)), labels.long()).backward()
+                loss_function(model(EIGHT_BITS(images, CPU)), labels.long()).backward()
                 optimizer.step()
 
     seconds = race({"harness": harness, "bare loop": bare}, rounds=11)
@@ -145,7 +146,7 @@ def test_loading_an_epoch(race, tmp_path):
     plain = DataLoader(PlainDataset(tmp_path, split.names, colours), batch_size=4, shuffle=True)
     seconds = race(
         {
-            "ours": lambda: [to_input(images, CPU) for images, _ in ours.epoch(1)],
+            "ours": lambda: [EIGHT_BITS(images, CPU) for images, _ in ours.epoch(1)],
             "plain": lambda: [images for images, _ in plain],
         },
         rounds=15,

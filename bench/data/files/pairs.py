@@ -87,8 +87,8 @@ class PairReader:
             if self.free < 0:
                 return image, mask
             self.kept[name] = image, mask
-        image, mask = self.kept[name]
-        return image.copy(), mask.copy()
+        kept = self.kept[name]
+        return kept[0].copy(), kept[1].copy()
 
 
 def _index(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.batches import Batches, BatchSettings, Crops, Order, pad, to_input
+from bench.data.batches import Batches, BatchSettings, Crops, Order, pad
 from bench.data.dataset import IGNORE_INDEX, Split
+from bench.data.normalisation import EIGHT_BITS
 from bench.errors import UserError
 from bench.experiment.code_digest import ROOT
 
@@ -153,7 +154,7 @@ def test_every_image_is_used_in_some_epoch():
 
 def test_input_is_channels_first_between_minus_one_and_one():
     images = torch.tensor([0, 255], dtype=torch.uint8).reshape(1, 1, 2, 1).repeat(1, 1, 1, 3)
-    inputs = to_input(images, torch.device("cpu"))
+    inputs = EIGHT_BITS(images, torch.device("cpu"))
     assert inputs.shape == (1, 3, 1, 2)
     assert inputs[0, 0, 0].tolist() == [-1, 1]
     assert inputs.is_contiguous(memory_format=torch.channels_last)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.data import registry
+from bench.data.normalisation import EIGHT_BITS
 from bench.errors import UserError
 from bench.execution import accuracy
 from bench.experiment import plan
@@ -148,6 +149,8 @@ def test_the_timed_step_is_the_one_of_training(tmp_path):
     stepped = workload.model.state_dict()
 
     class OneBatch:
+        normalisation = EIGHT_BITS
+
         def __len__(self):
             return 1
 
