@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.terminal import Data, Set, complain, out, say, table, write
+from bench.cli.terminal import Data, Set, complain, out, say, table, warn, write
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.data.dataset import Dataset as LoadedDataset
+    from bench.data.duplicates import Shared
 
 app = typer.Typer(help="List, install, check, audit and preview datasets.", no_args_is_help=True)
 
@@ -53,8 +54,11 @@ def data_install(name: Dataset, archives: Archives = None, data: Data = Path("da
 
 @app.command("check")
 def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -> int:
-    """Read a whole dataset; count sizes, classes and void, and name what is wrong with it."""
-    from bench.data import inspect
+    """Read a whole dataset; count sizes, classes and void, and name what is wrong with it.
+
+    Wrong is also the same picture in two splits. One that only looks the same is a warning.
+    """
+    from bench.data import duplicates, inspect
 
     dataset = _load(name, settings, data)
     found = inspect.check(dataset)
@@ -68,6 +72,8 @@ def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -
     ]
     table(("class", *(f"{split}: images, pixels" for split in found)), rows)
     problems = [problem for split in found.values() for problem in split.problems]
+    for one in duplicates.shared({name: split.looks for name, split in found.items()}):
+        problems += _say_shared(one)
     for problem in problems:
         complain(problem)
     return 2 if problems else 0
@@ -122,6 +128,27 @@ def data_preview(
     write(output, picture.getvalue())
     say(f"picture: {output}")
     return 0
+
+
+def _say_shared(shared: Shared) -> list[str]:
+    """Say which pictures look the same; return a line on those that are in two splits, if any."""
+    from bench.data.files.pairs import first_of
+
+    within = shared.split == shared.earlier
+    both = shared.split if within else f"{shared.split} and {shared.earlier}"
+    near = first_of([f"{ours} ~ {theirs}" for ours, theirs in shared.near])
+    same = first_of([f"{ours} = {theirs}" for ours, theirs in shared.copies])
+    if near:
+        count = f"{len(shared.near)} of {shared.images} in {shared.split}"
+        why = "re-encoded, resized, mirrored or rotated, or neighbouring frames of a video?"
+        (say if within else warn)(f"{both}: pictures that look the same: {count} ({near}); {why}")
+    if same:
+        count = f"{len(shared.copies)} of {shared.images} in {shared.split}"
+        line = f"{both}: the same pictures, pixel for pixel: {count} ({same})"
+        if not within:
+            return [f"{line}; keep each picture in one split"]
+        say(line)
+    return []
 
 
 def _load(name: str, settings: list[str] | None, data: Path) -> LoadedDataset:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -141,6 +142,22 @@ def fingerprint(*parts: str | bytes | Path) -> str:
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)
     return digest.hexdigest()
+
+
+def note_on_copies(images: Mapping[str, Iterable[Path]]) -> str:
+    """Return a sentence for readers if files of two splits have the same bytes, else nothing.
+
+    ``images`` is split → image files. Those that ``fingerprint`` has read are not read again.
+    """
+    found = {split: {fingerprint(file) for file in files} for split, files in images.items()}
+    pairs = itertools.combinations(found, 2)
+    both = [f"{one} and {other}" for one, other in pairs if found[one] & found[other]]
+    if not both:
+        return ""
+    return (
+        f"Some pictures are in two splits ({', '.join(both)}). A network that was trained on a "
+        "picture scores better on it than on a new one. `python -m bench data check` names these."
+    )
 
 
 @functools.lru_cache(maxsize=1 << 16)

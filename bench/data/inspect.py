@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.data import registry
 from bench.data.dataset import IGNORE_INDEX, Dataset, DatasetSettings, Split
+from bench.data.duplicates import Look, look
 from bench.data.files.archives import Progress
 from bench.errors import UserError
 from bench.settings import validate
@@ -32,14 +33,16 @@ class SplitReport:
     """What the images and masks of a split contain.
 
     ``pixels[label]`` and ``images_with[label]`` are (256,) counts of pixels and of images that have
-    any; ``sizes`` counts images by (height, width). Images that could not be read are described
-    in ``problems``, one line each, and counted in ``images`` only.
+    any; ``sizes`` counts images by (height, width); ``looks`` is what the images are compared by.
+    Images that could not be read are described in ``problems``, one line each, and counted in
+    ``images`` only.
     """
 
     images: int
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     images_with: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    looks: list[Look] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -98,7 +101,7 @@ def _check_split(split: Split) -> SplitReport:
     report = SplitReport(len(split.names))
     for name in split.names:
         try:
-            _, mask = split.read(name)
+            image, mask = split.read(name)
         except UserError as error:
             report.problems.append(str(error))
             continue
@@ -106,4 +109,5 @@ def _check_split(split: Split) -> SplitReport:
         report.sizes[mask.shape[0], mask.shape[1]] += 1
         report.pixels += counts
         report.images_with += counts > 0
+        report.looks.append(look(name, image))
     return report

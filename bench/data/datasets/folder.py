@@ -109,7 +109,9 @@ def load(settings: Settings, root: Path) -> dataset.Dataset:
     colours = dict(zip(names, classes.colours or palette.distinct_colours(len(names)), strict=True))
     found = find_pairs(folder)
     splits = {name: _split(found[name], classes, settings.channels) for name in found}
-    return dataset.assemble("folder", colours, splits, in_channels=settings.channels)
+    images = {name: [image for image, _ in found[name].values()] for name in found}
+    note = dataset.note_on_copies(images)
+    return dataset.assemble("folder", colours, splits, in_channels=settings.channels, note=note)
 
 
 def _split(pairs: Pairs, classes: Classes, channels: Literal[1, 3]) -> Split:

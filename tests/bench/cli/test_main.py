@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -193,14 +194,14 @@ def test_a_mistake_is_one_line_and_status_2(here, bench, case):
 
 @pytest.fixture
 def own(here):
-    """A folder of one's own with three images, each with a mask."""
+    """A folder of one's own with three images that differ, each with a mask."""
+    rng = np.random.default_rng(0)
     for split, count in (("train", 2), ("val", 1)):
         for kind in ("images", "masks"):
             (here / "own" / kind / split).mkdir(parents=True)
         for i in range(count):
-            cv2.imwrite(
-                str(here / f"own/images/{split}/{i}.png"), np.full((40, 50, 3), 90, np.uint8)
-            )
+            image = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+            cv2.imwrite(str(here / f"own/images/{split}/{i}.png"), image)
             cv2.imwrite(str(here / f"own/masks/{split}/{i}.png"), np.eye(40, 50, dtype=np.uint8))
     (here / "own" / "classes.yaml").write_text("names: [ground, line]\n")
     return here / "own"
@@ -234,13 +235,43 @@ def spoil_truncated(own):
 )
 def test_a_folder_of_ones_own_that_is_broken(own, bench, spoil, expected):
     command = ["data", "check", "folder", "--set", f"path={own}"]
-    assert bench(*command)[0] == 0
+    assert bench(*command)[::2] == (0, "")
     spoil(own)
     status, _, err = bench(*command)
     assert status == 2
     assert len(err.splitlines()) == 1, err
     for word in expected:
         assert word in err
+
+
+def test_the_same_picture_in_two_splits_is_named(own, bench):
+    command = ["data", "check", "folder", "--set", f"path={own}"]
+    same = cv2.imread(str(own / "images/train/1.png"))
+    cv2.imwrite(str(own / "images/val/0.png"), same ^ 1)
+    status, _, err = bench(*command)
+    assert status == 0
+    assert err.startswith("warning: val and train: ")
+    assert "1 of 1 in val (val/0.png ~ train/1.png)" in err
+    (own / "images/val/0.png").unlink()
+    cv2.imwrite(str(own / "images/val/0.bmp"), same)
+    status, out, err = bench(*command)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert err.startswith("error: val and train: ")
+    assert "1 of 1 in val (val/0.bmp = train/1.png)" in err
+    cv2.imwrite(str(own / "images/train/0.png"), same)
+    status, out, err = bench(*command)
+    assert "train: the same pictures, pixel for pixel: 1 of 2 in train" in out
+    data = f"data={{name: folder, path: '{own}'}}"
+    shutil.copy(own / "images/train/0.png", own / "images/val/0.png")
+    (own / "images/val/0.bmp").unlink()
+    assert bench("run", "small.yaml", "--set", data, "--set", "seeds=1", "-q")[0] == 0
+    report, said = own.parent / "results/small/report/report.md", "in two splits (train and val)"
+    assert bench("report", "--format", "md") == (
+        0,
+        f"report: {report.relative_to(own.parent)}\n",
+        "",
+    )
+    assert said in report.read_text(encoding="utf-8")
 
 
 def test_training_on_a_folder_of_ones_own(own, bench):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.data.dataset import assemble, fingerprint, split_in_memory
+from bench.data.dataset import assemble, fingerprint, note_on_copies, split_in_memory
 from bench.errors import UserError
 
 
@@ -28,3 +28,13 @@ def test_a_dataset_is_identified_by_its_classes_and_splits():
     assert assemble("set", colours, {"train": other}).fingerprint != dataset.fingerprint
     renamed = {"x": (0, 0, 0), "z": (1, 2, 3)}
     assert assemble("set", renamed, {"train": split}).fingerprint != dataset.fingerprint
+
+
+def test_files_with_the_same_bytes_in_two_splits_are_noted(tmp_path):
+    files = {name: tmp_path / name for name in "abcd"}
+    for name, file in files.items():
+        file.write_bytes(b"same" if name in "ac" else name.encode())
+    images = {"train": [files["a"], files["b"]], "val": [files["c"]], "test": [files["d"]]}
+    assert "in two splits (train and val)." in note_on_copies(images)
+    files["c"].write_bytes(b"other")
+    assert note_on_copies(images) == ""
