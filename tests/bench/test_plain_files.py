@@ -8,7 +8,7 @@ import pytest
 
 from bench import plain_files, yaml_files
 from bench.data import dataset
-from bench.data.files import archives, images, pairs
+from bench.data.files import archives, images, layout
 from bench.errors import UserError
 from bench.store import files
 from bench.store.folder import Store
@@ -82,7 +82,7 @@ def test_a_pipe_in_a_folder_of_images_is_named(tmp_path, make_pipe, name):
     (tmp_path / name).unlink(missing_ok=True)
     make_pipe(tmp_path / name)
     with pytest.raises(UserError, match=rf"{name}: no plain file"):
-        dataset.fingerprint(*pairs.find_pairs(tmp_path)["train"]["train/a.png"])
+        dataset.fingerprint(*layout.find_pairs(tmp_path)["train"]["train/a.png"])
 
 
 BLOB = f"blobs/{'0' * 64}.png"

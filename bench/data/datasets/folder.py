@@ -27,7 +27,8 @@ from bench import yaml_files
 from bench.data import dataset
 from bench.data.dataset import IGNORE_INDEX, Split
 from bench.data.files import palette
-from bench.data.files.pairs import PairReader, Pairs, find_pairs
+from bench.data.files.layout import Layout, find_pairs
+from bench.data.files.pairs import PairReader, Pairs
 from bench.errors import UserError
 from bench.settings import Settings as BaseSettings
 from bench.settings import validate
@@ -51,6 +52,7 @@ class Classes(BaseSettings):
     masks: Literal["ids", "palette"] = "ids"
     colours: list[Colour] | None = None
     ignore: list[Byte] | list[Colour] = Field([])
+    files: Layout | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Classes:
@@ -107,7 +109,7 @@ def load(settings: Settings, root: Path) -> dataset.Dataset:
     classes = validate(Classes, yaml_files.read_mapping(explained), source=explained)
     names = classes.class_names()
     colours = dict(zip(names, classes.colours or palette.distinct_colours(len(names)), strict=True))
-    found = find_pairs(folder)
+    found = find_pairs(folder, classes.files)
     splits = {name: _split(found[name], classes, settings.channels) for name in found}
     images = {name: [image for image, _ in found[name].values()] for name in found}
     note = dataset.note_on_copies(images)
@@ -116,6 +118,7 @@ def load(settings: Settings, root: Path) -> dataset.Dataset:
 
 def _split(pairs: Pairs, classes: Classes, channels: Literal[1, 3]) -> Split:
     files = [file for pair in pairs.values() for file in pair]
-    content = dataset.fingerprint(classes.model_dump_json(), str(channels), *pairs, *files)
+    meaning = classes.model_dump_json(exclude={"files"})  # which files, their content says
+    content = dataset.fingerprint(meaning, str(channels), *pairs, *files)
     read = PairReader(pairs, classes.table(), channels, coloured=classes.masks == "palette")
     return Split(tuple(pairs), read, content)

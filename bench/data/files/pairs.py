@@ -1,8 +1,7 @@
-"""Pairs of files, an image and its mask: found in a folder of the user's, and read together."""
+"""Pairs of files, an image and its mask, that are read together."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,43 +9,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import plain_files
 from bench.data.dataset import Image, Mask
 from bench.data.files import palette
 from bench.data.files.images import read_colour, read_grey, read_ids
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 
 SPLITS = ("train", "val", "test")
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-MASK_SUFFIXES = (".bmp", ".pgm", ".png", ".ppm", ".tif", ".tiff")  # the lossless ones
+LOSSY_SUFFIXES = (".jpeg", ".jpg", ".webp")
+MASK_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in LOSSY_SUFFIXES)
 CACHE_BYTES = 1 << 30  # decoded images and labels that a reader keeps in memory
 _NAMED = 3  # missing files that a message names
 
 Pairs = dict[str, tuple[Path, Path]]  # name → image file, mask file
-
-
-def find_pairs(folder: Path) -> dict[str, Pairs]:
-    """Return images and their masks by split: the lists of names, or else the subfolders.
-
-    Images are in ``images/``, masks in ``masks/`` under the same path except for the suffix.
-    UserError if train or val is missing or empty, an image has no mask, a name is ambiguous, or
-    an image is in two splits.
-    """
-    images = _index(folder / "images", IMAGE_SUFFIXES)
-    masks = _index(folder / "masks", MASK_SUFFIXES)
-    members = _listed_splits(folder, images) or _subfolder_splits(images)
-    for split in ("train", "val"):
-        if not members.get(split):
-            places = f"images/{split}/, and none listed in {split}.txt"
-            raise UserError(f"{folder}: no images in {places}")
-    found = {}
-    for split, keys in members.items():
-        if missing := [key for key in keys if key not in masks]:
-            some = f"{len(missing)} of {len(keys)} masks of the {split} split are missing"
-            named = f"{first_of(missing)} ({' '.join(MASK_SUFFIXES)})"
-            raise UserError(f"{folder / 'masks'}: {some}: {named}")
-        found[split] = {f"{key}{images[key].suffix}": (images[key], masks[key]) for key in keys}
-    return found
 
 
 def first_of(names: Sequence[str]) -> str:
@@ -89,52 +64,3 @@ class PairReader:
             self.kept[name] = image, mask
         kept = self.kept[name]
         return kept[0].copy(), kept[1].copy()
-
-
-def _index(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """Return the images in a folder and its subfolders, by their path without suffix."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    index: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in suffixes and not path.name.startswith("."):
-            key = path.relative_to(folder).with_suffix("").as_posix()
-            if key.encode(errors="ignore").decode() != key:  # file systems accept any bytes
-                raise UserError(f"{folder}: the name {os.fsencode(path.name)!r} is no text (UTF-8)")
-            if key in index:
-                raise UserError(f"{path}: has the same name as {index[key].name} beside it")
-            index[key] = path
-    return index
-
-
-def _subfolder_splits(images: dict[str, Path]) -> dict[str, list[str]]:
-    splits = {split: [key for key in images if key.startswith(f"{split}/")] for split in SPLITS}
-    return {split: keys for split, keys in splits.items() if keys}
-
-
-def _listed_splits(folder: Path, images: dict[str, Path]) -> dict[str, list[str]]:
-    """Return the listed images, named with or without suffix; empty if there is no list."""
-    by_name = {f"{key}{path.suffix}": key for key, path in images.items()}
-    splits: dict[str, list[str]] = {}
-    seen: dict[str, str] = {}
-    for split in SPLITS:
-        path = folder / f"{split}.txt"
-        if not path.exists():
-            continue
-        plain_files.check(path)
-        splits[split] = []
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read ({error})") from error
-        for number, name in enumerate(map(str.strip, lines), 1):
-            if not name:
-                continue
-            key = by_name.get(name, name)
-            if key not in images:
-                raise UserError(f"{path}, line {number}: no image {name!r}{nearest(name, by_name)}")
-            if key in seen:
-                raise UserError(f"{path}, line {number}: {name!r} is in {seen[key]} already")
-            seen[key] = path.name
-            splits[split].append(key)
-    return splits

@@ -78,6 +78,17 @@ def test_a_path_is_relative_to_the_data_folder(tmp_path):
     assert dataset.splits["val"].names == ("val/a.png",)
 
 
+def test_where_files_are_makes_no_other_data_of_them(tmp_path):
+    usual = load(write(tmp_path, "names: [x, y, z]"))
+    files = "{images: 'images/{split}/*.png', masks: 'masks/{split}/*.*'}"
+    said = load(write(tmp_path, f"names: [x, y, z]\nfiles: {files}"))
+    assert said.fingerprint == usual.fingerprint
+    moved = "{images: 'pictures/{split}/*.png', masks: 'masks/{split}/*.*'}"
+    (tmp_path / "images").rename(tmp_path / "pictures")
+    (tmp_path / "classes.yaml").write_text(f"names: [x, y, z]\nfiles: {moved}")
+    assert load(tmp_path).fingerprint == usual.fingerprint
+
+
 def test_pairs_beyond_the_cache_are_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(pairs, "CACHE_BYTES", 0)
     split = load(write(tmp_path, "names: [x, y, z]")).splits["train"]
@@ -104,6 +115,8 @@ CLASSES = {
     "values for colours": ("names: [a]\nmasks: palette\ncolours: [[1, 2, 3]]\nignore: [0]", "ignore: must be colours"),
     "colours for values": ("names: [a]\nignore: [[0, 0, 0]]", "ignore: must be values"),
     "values of coloured classes": ("names: {1: a}\nmasks: palette\ncolours: [[1, 2, 3]]", "names: must be a list"),
+    "half a layout": ("names: [a]\nfiles: {images: 'a/*.png'}", "files: images and masks are given together"),
+    "a layout of another key": ("names: [a]\nfiles: {mask: 'a/*.png'}", "unknown key 'mask'; did you mean 'masks'"),
     "another kind": ("names: [a]\nmasks: rle", "masks: "),
     "too large a value": ("names: {256: a}", "names"),
     "a tag": ("names: !!python/name:os.system", "not readable as YAML"),
