@@ -58,7 +58,7 @@ def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -
 
     Wrong is also the same picture in two splits. One that only looks the same is a warning.
     """
-    from bench.data import duplicates, inspect
+    from bench.data import duplicates, inspect, problems
 
     dataset = _load(name, settings, data)
     found = inspect.check(dataset)
@@ -71,12 +71,13 @@ def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -
         for index, name in enumerate(dataset.classes)
     ]
     table(("class", *(f"{split}: images, pixels" for split in found)), rows)
-    problems = [problem for split in found.values() for problem in split.problems]
+    errors = [error for split in found.values() for error in split.problems]
+    lines = problems.grouped(errors, sum(split.images for split in found.values()))
     for one in duplicates.shared({name: split.looks for name, split in found.items()}):
-        problems += _say_shared(one)
-    for problem in problems:
-        complain(problem)
-    return 2 if problems else 0
+        lines += _say_shared(one)
+    for line in lines:
+        complain(line)
+    return 2 if lines else 0
 
 
 @app.command("audit")

@@ -34,8 +34,8 @@ class SplitReport:
 
     ``pixels[label]`` and ``images_with[label]`` are (256,) counts of pixels and of images that have
     any; ``sizes`` counts images by (height, width); ``looks`` is what the images are compared by.
-    Images that could not be read are described in ``problems``, one line each, and counted in
-    ``images`` only.
+    Images that could not be read have their errors in ``problems``, and are counted in ``images``
+    only.
     """
 
     images: int
@@ -43,7 +43,7 @@ class SplitReport:
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     images_with: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     looks: list[Look] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[UserError] = field(default_factory=list)
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -103,7 +103,7 @@ def _check_split(split: Split) -> SplitReport:
         try:
             image, mask = split.read(name)
         except UserError as error:
-            report.problems.append(str(error))
+            report.problems.append(error)
             continue
         counts = np.bincount(mask.ravel(), minlength=256)
         report.sizes[mask.shape[0], mask.shape[1]] += 1

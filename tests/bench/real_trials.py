@@ -111,7 +111,9 @@ def write_images(folder, classes):
                 cv2.imwrite(str(folder / kind / split / f"{i:02d}.png"), picture)
     names = dict(itertools.islice(MSRC.items(), classes))
     colours = [list(colour) for colour in names.values()]
-    (folder / "classes.yaml").write_text(yaml.safe_dump({"names": [*names], "colours": colours}))
+    (folder / "classes.yaml").write_text(
+        yaml.safe_dump({"names": [*names], "colours": colours, "ignore": [255]})
+    )
 
 
 def draw(number, classes, size, rng):

@@ -1,17 +1,23 @@
-"""A folder of your own: images, masks, and a classes.yaml that explains the masks.
+"""A folder of your own: images, masks, and a classes.yaml that explains them; nothing is copied.
 
 ::
 
     names: [road, car]                    # classes in the order of their values 0, 1, ...;
-                                          # or value: name, as in {7: road, 26: car}
+                                          # or value: name, as in {0: background, 255: object}
     masks: ids                            # or palette: masks are coloured
     colours: [[128, 64, 128], [0, 0, 142]]  # of the classes, in their order
-    ignore: [254]                         # values, or colours, that are void; among values
-                                          # 255 is always void, unless it is a class
+    ignore: [255]                         # values, or colours, that are void; nothing else is
+    files:                                # where images and masks are
+      images: leftImg8bit/{split}/*/*_leftImg8bit.png
+      masks: gtFine/{split}/*/*_gtFine_labelIds.png
+      splits: {train: train, val: val}    # what {split} stands for
+      lists: {train: train.txt, val: val.txt}  # instead of {split}
 
-Images are in ``images/``, masks in ``masks/`` under the same names, in a lossless format.
-Splits are the subfolders ``train``, ``val`` and optionally ``test`` of both folders, or lists of
-names in ``train.txt``, ``val.txt`` and optionally ``test.txt`` beside them.
+Without ``files``, images are in ``images/``, masks in ``masks/`` under the same names. Splits are
+then the subfolders ``train``, ``val`` and optionally ``test`` of both folders, or lists of names
+in ``train.txt``, ``val.txt`` and optionally ``test.txt`` beside them. Masks have a lossless format.
+
+docs/data.md has a classes.yaml for each of the usual layouts; ``bench data init`` proposes one.
 """
 
 from __future__ import annotations
@@ -91,8 +97,6 @@ class Classes(BaseSettings):
     def table(self) -> NDArray[np.uint8]:
         """Return the look-up table from the values or colours of masks to labels."""
         meanings = self.meanings()
-        if self.masks == "ids" and IGNORE_INDEX not in meanings:
-            meanings.append(IGNORE_INDEX)
         labels = [*range(len(self.names)), *[IGNORE_INDEX] * (len(meanings) - len(self.names))]
         return palette.lookup_table(meanings, labels)
 
@@ -120,5 +124,7 @@ def _split(pairs: Pairs, classes: Classes, channels: Literal[1, 3]) -> Split:
     files = [file for pair in pairs.values() for file in pair]
     meaning = classes.model_dump_json(exclude={"files"})  # which files, their content says
     content = dataset.fingerprint(meaning, str(channels), *pairs, *files)
-    read = PairReader(pairs, classes.table(), channels, coloured=classes.masks == "palette")
+    read = PairReader(
+        pairs, classes.table(), channels, coloured=classes.masks == "palette", own_classes=True
+    )
     return Split(tuple(pairs), read, content)

@@ -7,6 +7,7 @@ number of classes, and unknown colours are found in the same pass.
 from __future__ import annotations
 
 import colorsys
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import UserError
+from bench.data.files.unknown import MOST_COUNTED, Meaning, UnknownLabels
 
 UNKNOWN = 254  # a table's entry for values and colours of no class; so labels end at 253
-_NAMED = 3  # unknown colours or values that an error message names
 
 Bytes = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # red, green, blue
@@ -46,7 +46,7 @@ def lookup_table(meanings: Sequence[Colour | int], labels: Sequence[int]) -> Byt
 def to_labels(mask: Bytes, table: Bytes, *, source: object) -> Bytes:
     """Return the (H, W) labels of a mask: RGB colours (H, W, 3), or values (H, W).
 
-    UserError names the source, and the colours or values that the table does not have.
+    UnknownLabels names the source, and the colours or values that the table does not have.
     """
     codes: NDArray[Any] = mask
     if mask.ndim == 3:
@@ -55,9 +55,8 @@ def to_labels(mask: Bytes, table: Bytes, *, source: object) -> Bytes:
         padded[..., 3] = 0
         codes = padded.view("<i4")[..., 0]
     labels: Bytes = table.take(codes)
-    unknown = labels == UNKNOWN
-    if unknown.any():
-        raise UserError(f"{source}: {_describe(mask[unknown])}")
+    if (labels == UNKNOWN).any():
+        raise UnknownLabels.of(source, *_counted(codes, labels, coloured=mask.ndim == 3))
     return labels
 
 
@@ -75,16 +74,18 @@ def distinct_colours(count: int) -> list[Colour]:
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in floats]
 
 
-def _describe(pixels: Bytes) -> str:
-    """Return a message about unknown colours (N, 3) or values (N,), the most frequent first."""
-    found, counts = np.unique(pixels, axis=0, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    named = [
-        f"{tuple(found[i].tolist()) if pixels.ndim == 2 else found[i]} in {counts[i]} "
-        f"pixel{'s' if counts[i] > 1 else ''}"
-        for i in order[:_NAMED]
-    ]
-    more = len(order) - len(named)
-    kind = "colour" if pixels.ndim == 2 else "value"
-    start = f"unknown {kind}" if len(order) == 1 else f"{len(order)} unknown {kind}s:"
-    return f"{start} {', '.join(named)}" + (f" and {more} more" if more else "")
+def _counted(
+    codes: NDArray[Any], labels: Bytes, *, coloured: bool
+) -> tuple[dict[Meaning, int], frozenset[Meaning]]:
+    """Return the pixels of each value or colour of a mask, and those that are unknown.
+
+    Of the colours of a photograph, which may be a million, only the most frequent.
+    """
+    found, first, pixels = np.unique(codes, return_index=True, return_counts=True)
+    order = np.argsort(-pixels, kind="stable")[:MOST_COUNTED]
+    meanings: list[Meaning] = found[order].tolist()
+    if coloured:
+        meanings = [(code & 255, code >> 8 & 255, code >> 16) for code in found[order].tolist()]
+    unknown = (labels.ravel()[first] == UNKNOWN)[order]
+    counts = dict(zip(meanings, pixels[order].tolist(), strict=True))
+    return counts, frozenset(itertools.compress(meanings, unknown.tolist()))

@@ -143,7 +143,7 @@ def test_what_would_move_the_cursor_is_not_printed(here, capsys):
 SMALL_FOLDER = ["--set", "model.depth=2", "--set", "data={name: folder, path: own}"]
 
 
-def own_data(here, classes="names: [ground, line]", *, mask=None, name="a"):
+def own_data(here, classes="names: [ground, line]\nignore: [255]", *, mask=None, name="a"):
     """A folder of one's own: one picture for training, and one to validate on."""
     rng = np.random.default_rng(0)
     for split in ("train", "val"):

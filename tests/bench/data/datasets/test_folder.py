@@ -9,6 +9,7 @@ from bench.data.files import pairs
 from bench.errors import UserError
 
 IDS = np.array([[0, 1, 2, 2], [255, 0, 1, 2], [1, 1, 1, 0]], dtype=np.uint8)
+XYZ = "names: [x, y, z]\nignore: [255]"
 RGB = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
 
 
@@ -31,7 +32,7 @@ def read(root, **values):
 
 
 def test_values_are_labels_in_the_order_of_the_names(tmp_path):
-    dataset = load(write(tmp_path, "names: [x, y, z]"))
+    dataset = load(write(tmp_path, XYZ))
     assert dataset.classes == ("x", "y", "z")
     image, mask = dataset.splits["train"].read("train/a.png")
     np.testing.assert_array_equal(image, RGB)
@@ -40,7 +41,7 @@ def test_values_are_labels_in_the_order_of_the_names(tmp_path):
 
 def test_names_by_value_may_leave_gaps(tmp_path):
     values = np.array([[7, 26, 7], [0, 255, 26]], dtype=np.uint8)
-    root = write(tmp_path, "names: {26: car, 7: road}\nignore: [0]", values, RGB[:2, :3])
+    root = write(tmp_path, "names: {26: car, 7: road}\nignore: [0, 255]", values, RGB[:2, :3])
     assert load(root).classes == ("car", "road")
     np.testing.assert_array_equal(read(root)[1], [[1, 0, 1], [255, 255, 0]])
 
@@ -63,35 +64,35 @@ def test_colours_are_labels(tmp_path):
 
 
 def test_grey_values_on_request(tmp_path):
-    image, _ = read(write(tmp_path, "names: [x, y, z]"), channels=1)
+    image, _ = read(write(tmp_path, XYZ), channels=1)
     np.testing.assert_allclose(image[..., 0], RGB @ [0.299, 0.587, 0.114], atol=1)
 
 
 def test_classes_without_colours_are_given_some(tmp_path):
-    palette = load(write(tmp_path, "names: [x, y, z]")).palette
+    palette = load(write(tmp_path, XYZ)).palette
     assert len({tuple(colour) for colour in palette.tolist()}) == 3
 
 
 def test_a_path_is_relative_to_the_data_folder(tmp_path):
-    write(tmp_path / "mine" / "set", "names: [x, y, z]")
+    write(tmp_path / "mine" / "set", XYZ)
     dataset = registry.load(Settings(path="mine/set"), tmp_path)
     assert dataset.splits["val"].names == ("val/a.png",)
 
 
 def test_where_files_are_makes_no_other_data_of_them(tmp_path):
-    usual = load(write(tmp_path, "names: [x, y, z]"))
+    usual = load(write(tmp_path, XYZ))
     files = "{images: 'images/{split}/*.png', masks: 'masks/{split}/*.*'}"
-    said = load(write(tmp_path, f"names: [x, y, z]\nfiles: {files}"))
+    said = load(write(tmp_path, f"{XYZ}\nfiles: {files}"))
     assert said.fingerprint == usual.fingerprint
     moved = "{images: 'pictures/{split}/*.png', masks: 'masks/{split}/*.*'}"
     (tmp_path / "images").rename(tmp_path / "pictures")
-    (tmp_path / "classes.yaml").write_text(f"names: [x, y, z]\nfiles: {moved}")
+    (tmp_path / "classes.yaml").write_text(f"{XYZ}\nfiles: {moved}")
     assert load(tmp_path).fingerprint == usual.fingerprint
 
 
 def test_pairs_beyond_the_cache_are_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(pairs, "CACHE_BYTES", 0)
-    split = load(write(tmp_path, "names: [x, y, z]")).splits["train"]
+    split = load(write(tmp_path, XYZ)).splits["train"]
     first, again = split.read("train/a.png"), split.read("train/a.png")
     np.testing.assert_array_equal(first[1], again[1])
     assert first[1] is not again[1]
@@ -139,9 +140,10 @@ def test_a_wrong_classes_file_is_explained(kind, tmp_path):
 @pytest.mark.parametrize(
     ("classes", "mask", "message"),
     [
-        ("names: [x, y]", IDS, "unknown value 2 in 3 pixels"),
-        ("names: [x, y, z]", IDS[:2], "2x4 pixels, its image has 3x4"),
-        ("names: [x, y, z]", RGB, "has colours"),
+        ("names: [x, y]\nignore: [255]", IDS, "unknown value 2 in 3 pixels; give it a name"),
+        ("names: [x, y, z]", IDS, "unknown value 255 in 1 pixel; `ignore: [255]` in classes.yaml"),
+        (XYZ, IDS[:2], "2x4 pixels, its image has 3x4"),
+        (XYZ, RGB, "has colours"),
         (
             "names: [x]\nmasks: palette\ncolours: [[0, 1, 2]]",
             RGB,
@@ -157,7 +159,7 @@ def test_a_wrong_mask_is_named(classes, mask, message, tmp_path):
 
 
 def test_a_wrong_image_is_named(tmp_path):
-    write(tmp_path, "names: [x, y, z]")
+    write(tmp_path, XYZ)
     Image.fromarray(IDS.astype(np.uint16)).save(tmp_path / "images" / "train" / "a.png")
     with pytest.raises(UserError, match=r"images/train/a\.png: has more than 8 bits"):
         read(tmp_path)
@@ -165,7 +167,7 @@ def test_a_wrong_image_is_named(tmp_path):
 
 @pytest.mark.parametrize("missing", ["classes.yaml", "images", "masks"])
 def test_a_missing_part_is_named(missing, tmp_path):
-    write(tmp_path, "names: [x, y, z]")
+    write(tmp_path, XYZ)
     (tmp_path / missing).rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=missing):
         load(tmp_path)
