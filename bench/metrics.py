@@ -40,12 +40,23 @@ def find(name: str) -> Metric:
     UserError if there is none, or it has no value for a single class.
     """
     base, label = split(name)
+    if is_own(name):
+        return Metric(name, _own_label(name))
     if base not in METRICS:
         raise UserError(f"metric: unknown metric {name!r}{nearest(base, METRICS)}")
     if label is not None and not METRICS[base].per_class:
         known = (each.name for each in METRICS.values() if each.per_class)
         raise UserError(f"metric: {base} has no value for a single class; {', '.join(known)} have")
     return METRICS[base]
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a metric is a user's own, such as ``my_pkg.scores:hausdorff``."""
+    return ":" in name and split(name)[1] is None
+
+
+def _own_label(name: str) -> str:
+    return name.rpartition(":")[2].replace("_", " ")
 
 
 def split(name: str) -> tuple[str, str | None]:
@@ -62,6 +73,8 @@ def label(name: str) -> str:
         return f"{known.label.removeprefix('mean ') if known else base} of {of_class}"
     if known is not None:
         return known.label
+    if is_own(name):
+        return _own_label(name)
     whole = _whole(base)
     if whole is not None:
         return whole.label + base.removeprefix(whole.name).replace("_", " ")

@@ -6,7 +6,6 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench import metrics
 from bench.analysis.effects.comparisons import Comparison, compare
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
@@ -48,7 +47,7 @@ class Analysis(Results):
     @property
     def scale(self) -> Scale:
         """What scores are compared by: differences or ratios."""
-        return scale_of(self.measurement)
+        return scale_of(self.measurement, self.metric)
 
     @cached_property
     def runs(self) -> Runs:
@@ -60,7 +59,7 @@ class Analysis(Results):
         """Every comparison with the baseline, with a verdict on each."""
         compared, margin = self.runs.on(self.scale), self.plan.equivalence
         delta = None if margin is None else self.scale.bound(margin)
-        higher = metrics.find(self.metric).higher_is_better
+        higher = self.plan.higher_is_better
         correction, comparisons = compare(self, compared, delta=delta, higher_is_better=higher)
         rows, interactions, simple = factorial(self, compared)
         samples = [compared.sample([label]) for label in self.arms]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from bench import metrics
 from bench.analysis.scales import RATIO, scale_of
 from bench.analysis.stats.sample import Sample, describe
 from bench.errors import UserError
@@ -19,6 +18,7 @@ from bench.measurements import Measurement
 from bench.store.folder import Store
 from bench.store.frame import DONE, Results, text
 from bench.store.loading import load
+from bench.store.plans import Plan
 from bench.store.records import Record
 
 _ENVIRONMENT = ("device_name", "cpu", "torch", "cuda", "python", "threads")
@@ -128,7 +128,7 @@ def compare(first: Store, second: Store, tolerance: float | None = None) -> Chan
         measurement=measurement,
         tolerance=allowed,
         arms=tuple(
-            _arm(label, matched[signature], metric, measurement, allowed)
+            _arm(label, matched[signature], one.plan, measurement, allowed)
             for signature, label in labels.items()
             if signature in matched
         ),
@@ -156,16 +156,17 @@ def _trials(results: Results) -> dict[tuple[str, int], Record]:
 
 
 def _arm(
-    label: str, pairs: Sequence[Matched], metric: str, measurement: Measurement, tolerance: float
+    label: str, pairs: Sequence[Matched], plan: Plan, measurement: Measurement, tolerance: float
 ) -> ArmChange:
+    metric = plan.metric
     finished = [(a, b) for a, b in pairs if a.status == DONE]
     done = [(a, b) for a, b in finished if b.status == DONE]
     lost = tuple(a.seed for a, b in finished if b.status != DONE)
     rows = [(a.metric(metric), b.metric(metric), a.seconds, b.seconds) for a, b in done]
     first, second, before, after = np.array(rows, dtype=np.float64).reshape(-1, 4).T
-    scale = scale_of(measurement)
+    scale = scale_of(measurement, metric)
     change = describe(scale.into(second) - scale.into(first))
-    loss = -change.mean if metrics.find(metric).higher_is_better else change.mean
+    loss = -change.mean if plan.higher_is_better else change.mean
     allowed = -math.log1p(-tolerance) if scale.logarithmic else tolerance
     return ArmChange(
         arm=label,

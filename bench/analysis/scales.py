@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.measurements import Measurement
+from bench.metrics import is_own
 
 MINUS = "\N{MINUS SIGN}"
 _LARGEST = 1000.0  # ratios above it and below its inverse are not shown exactly
@@ -32,6 +33,7 @@ class Scale:
     written: Callable[[float, int], str]  # what is shown, number of decimals → text
     decimals: int  # at least so many
     neutral: float  # what is shown of no effect
+    unit: str  # of what is shown
     logarithmic: bool  # whether an axis of it is
 
     def shown(self, effect: float) -> float:
@@ -72,8 +74,11 @@ POINTS = Scale(
     written=signed,
     decimals=1,
     neutral=0.0,
+    unit="points",
     logarithmic=False,
 )
+
+UNITS = replace(POINTS, times=1.0, decimals=3, unit="")  # of a number that may be no share
 
 RATIO = Scale(
     into=logarithms,
@@ -83,10 +88,13 @@ RATIO = Scale(
     written=factor,
     decimals=2,
     neutral=1.0,
+    unit="×",
     logarithmic=True,
 )
 
 
-def scale_of(measurement: Measurement) -> Scale:
-    """Return what scores of a measurement are compared by."""
-    return RATIO if measurement.ratios else POINTS
+def scale_of(measurement: Measurement, metric: str) -> Scale:
+    """Return what scores are compared by: a measurement's, of a metric."""
+    if measurement.ratios:
+        return RATIO
+    return UNITS if is_own(metric) else POINTS

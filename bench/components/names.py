@@ -5,8 +5,7 @@ metric. Its name in an experiment file is one of
 
 - a built-in name, such as ``dice``, which always wins;
 - a name that an installed package gives as an entry point of ``unet_bench.losses``,
-  ``unet_bench.networks``, ``unet_bench.augmentations``, ``unet_bench.datasets`` or
-  ``unet_bench.metrics``;
+  ``unet_bench.networks``, ``unet_bench.augmentations`` or ``unet_bench.datasets``;
 - ``package.module:Name``, of a package that is installed or lies beside the experiment file;
 - ``./losses.py:Name``, of a file relative to the experiment file.
 """
@@ -31,7 +30,12 @@ from pydantic import ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 from bench.components.built_in import BUILT_IN
 from bench.errors import UserError, nearest
 
-GROUPS = {kind: f"unet_bench.{kind}s".replace("losss", "losses") for kind in BUILT_IN}
+GROUPS = {  # kind → group of entry points; reports have to know a metric without its package
+    "loss": "unet_bench.losses",
+    "network": "unet_bench.networks",
+    "augmentation": "unet_bench.augmentations",
+    "dataset": "unet_bench.datasets",
+}
 _MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<attribute>[A-Za-z_]\w*)")
 _PREFIXES = {name.partition(":")[0] for group in BUILT_IN.values() for name in group if ":" in name}
 _FILE = re.compile(r"(?P<file>\.{1,2}/.*\.py|/.*\.py):(?P<attribute>[A-Za-z_]\w*)")
@@ -67,6 +71,7 @@ ComponentName = Annotated[str, WrapValidator(_with_folder)]
 class Component:
     """Where a component is: in a module that can be imported, or in a file (``file``)."""
 
+    kind: str  # a key of BUILT_IN
     name: str  # as an experiment file has it
     module: str  # of a file: the name under which it is imported
     attribute: str
@@ -76,7 +81,7 @@ class Component:
     @property
     def is_ours(self) -> bool:
         """Whether it is part of this project."""
-        return any(self.name in names for names in BUILT_IN.values())
+        return self.name in BUILT_IN[self.kind]
 
     def load(self) -> Callable[..., Any]:
         """Import the component; UserError if it is not there or its module does not import."""
@@ -137,10 +142,10 @@ def _find(kind: str, name: str, folder: Path | None) -> Component:
         file = ((folder or Path()) / found["file"]).resolve()
         unique = hashlib.sha256(str(file).encode()).hexdigest()[:12]
         module = f"unet_bench_{file.stem}_{unique}"  # hides no other module, and no other file
-        return Component(name, module, found["attribute"], folder, file)
+        return Component(kind, name, module, found["attribute"], folder, file)
     found = _MODULE.fullmatch(path)
     if found and (path != name or is_path(name)):
-        return Component(name, found["module"], found["attribute"], folder)
+        return Component(kind, name, found["module"], found["attribute"], folder)
     known = [*BUILT_IN[kind], *_entry_points(kind)]
     yours = "; of your own: package.module:Name or ./file.py:Name"
     raise UserError(f"unknown {kind} {name!r}{nearest(name, known)}{yours if ':' in name else ''}")
@@ -185,4 +190,6 @@ def relative_to(name: str, old: Path, new: Path) -> str:
 
 @functools.cache
 def _entry_points(kind: str) -> dict[str, str]:
-    return {point.name: point.value for point in metadata.entry_points(group=GROUPS[kind])}
+    group = GROUPS.get(kind)
+    points = () if group is None else metadata.entry_points(group=group)
+    return {point.name: point.value for point in points}

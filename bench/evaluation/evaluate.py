@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import nn
 
+from bench.components import options as component_options
+from bench.components.names import ComponentName
 from bench.data.batches import Batches, crop_to
 from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
+from bench.errors import UserError
 from bench.evaluation.counts import ImageCounts
 from bench.evaluation.predict import Predictor
 from bench.settings import Settings
@@ -20,6 +23,7 @@ from bench.training.precision import autocast
 from unet.metrics import confusion_matrix, soft_iou
 from unet.overlap import class_sums
 
+GIVEN = ("prediction", "truth")  # arguments of a user's metric that are not options
 TOGETHER = 8  # images of one size that are predicted in one batch
 SMALL = 32_000_000  # bytes of weights that are kept unless a file says otherwise
 
@@ -44,6 +48,19 @@ class EvaluateSettings(Settings):
     checkpoint: Literal["auto"] | bool = Field(
         "auto", description="keep the final weights, as safetensors; auto: if at most 32 MB"
     )
+    metrics: dict[ComponentName, dict[str, Any]] = Field(
+        {}, description="metrics of your own: package.module:name → its options"
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, options in metrics.items():
+            try:
+                component_options.check("metric", name, options, GIVEN)
+            except UserError as error:
+                raise ValueError(str(error)) from error
+        return metrics
 
     def effective(self) -> dict[str, Any]:
         """Return the settings that decide weights or scores, as JSON.

@@ -15,7 +15,7 @@ from bench.data import border_weights, normalisation, registry
 from bench.data.batches import Batches, BatchSettings
 from bench.data.dataset import Dataset, class_pixels
 from bench.errors import UserError
-from bench.evaluation import predict, samples
+from bench.evaluation import own_metrics, predict, samples
 from bench.evaluation.boundary import PerImageScores
 from bench.evaluation.counts import ImageCounts, confusion_json, soft_json
 from bench.evaluation.evaluate import evaluate, study_scores
@@ -160,7 +160,7 @@ def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> M
     dataset, model, wanted = setup.dataset, setup.model, setup.settings.evaluate
     evaluated, classes = dataset.splits[wanted.split], len(dataset.classes)
     predictor = replace(setup.predictor, views=wanted.tta)
-    per_image = PerImageScores(classes, dataset.scores)
+    per_image = PerImageScores(classes, own_metrics.scores(dataset, wanted.metrics))
     counts = evaluate(model, evaluated, predictor, classes, on_image=per_image.add)
     chosen = samples.choose(counts, wanted)
     checkpoint = None

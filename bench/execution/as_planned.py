@@ -25,7 +25,11 @@ def check_code(trial: Trial, measurement: Measurement) -> None:
     again = "start the run again: what is stored stays, and what has changed is measured anew"
     if edited:
         raise Changed(f"the code was edited after the run was started ({edited[0]}); {again}")
-    if code_digest.of_trial(measurement.name, components) != trial.provenance["code"]:
+    found = {
+        "code": code_digest.of_measurement(measurement.name),
+        "components": code_digest.of_components(components),
+    }
+    if found != {name: trial.provenance[name] for name in found}:
         raise Changed(
             f"the code on {platform.node()} is not what the run was planned with; {again}"
         )
@@ -58,8 +62,9 @@ def _imported(measure: str, components: tuple[Component, ...]) -> list[str]:
 
     What is edited later makes no difference to this process.
     """
-    for name in sorted(code_digest.closure(code_digest.modules_of_trial(measure, components))):
+    modules = code_digest.modules_of_trial(measure, components)
+    for name in sorted(code_digest.closure(modules)):
         importlib.import_module(name)
     for component in components:
         component.load()
-    return code_digest.edited(measure, components)
+    return code_digest.edited(modules, components)

@@ -124,7 +124,10 @@ def run_experiment(
                 warn(line)
             # Names may be no text.
             command = prepared.command.encode(errors="backslashreplace").decode()
-            store.write_plan(plan.describe(experiment, trials, command, found.accepted))
+            described = plan.describe(
+                experiment, trials, command, found.accepted, folder=store.folder
+            )
+            store.write_plan(described)
             records = store.held(keys)
         wanted = pending(records, (key for key in keys if key not in found.accepted))
         jobs = _jobs(prepared, records, wanted)

@@ -34,42 +34,45 @@ def digest(modules: Iterable[str]) -> str:
     return content.hexdigest()
 
 
-def of_trial(measure: str, components: tuple[Component, ...]) -> str:
-    """Return the digest of the code that a trial goes through.
+def of_measurement(measure: str) -> str:
+    """Return the digest of the code that every trial of a measurement goes through."""
+    return digest([MEASUREMENTS[measure].module])
 
-    It covers what every trial of this measurement goes through, and the components that this one
-    uses: ours with what they import, a user's own as `own_code` says.
+
+def of_components(components: tuple[Component, ...]) -> str:
+    """Return the digest of the code of the components that a trial uses.
+
+    Of ours it covers what they import too; of a user's own, what `own_code` says.
     """
-    ours = digest(modules_of_trial(measure, components))
-    own = [one for one in components if not one.is_ours]
-    if not own:
-        return ours
-    content = hashlib.sha256(ours.encode())
-    for component in own:
-        content.update(f"\0{component.name}\0{own_code.digest(component)}".encode())
+    content = hashlib.sha256(digest(_ours(components)).encode())
+    for component in components:
+        if not component.is_ours:
+            content.update(f"\0{component.name}\0{own_code.digest(component)}".encode())
     return content.hexdigest()
 
 
-def edited(measure: str, components: Iterable[Component]) -> list[str]:
-    """Return which modules of a trial's code were edited since this process read them.
+def edited(modules: Iterable[str], components: Iterable[Component]) -> list[str]:
+    """Return which files of modules of ours and of a user's own were edited since they were read.
 
     Not those of which only comments or docstrings were edited.
     """
-    components = tuple(components)
-    ours = sorted(closure(modules_of_trial(measure, components)))
-    found = [name for name in ours if not _as_it_was(name)]
+    found = [name for name in sorted(closure(modules)) if not _as_it_was(name)]
     for component in components:
         found += [] if component.is_ours else own_code.edited(component)
     return found
 
 
-def modules_of_trial(measure: str, components: Iterable[Component]) -> list[str]:
+def modules_of_trial(measure: str, components: tuple[Component, ...]) -> list[str]:
     """Return the modules of ours that a trial starts from."""
-    ours = {one.module for one in components if one.is_ours}
-    for component in components:
-        if not component.is_ours:
-            ours |= own_code.ours(component)
-    return [MEASUREMENTS[measure].module, *sorted(ours)]
+    return [MEASUREMENTS[measure].module, *sorted(_ours(components))]
+
+
+def _ours(components: Iterable[Component]) -> set[str]:
+    """Return our modules of components, and those that a user's own components import."""
+    found: set[str] = set()
+    for one in components:
+        found |= {one.module} if one.is_ours else own_code.ours(one)
+    return {name for name in found if _file(name) is not None}
 
 
 def closure(modules: Iterable[str]) -> set[str]:

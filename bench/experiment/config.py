@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from bench import metrics, yaml_files
+from bench.components.names import ComponentName, is_path, relative_to
 from bench.errors import UserError, nearest
 from bench.experiment.trial import TrialSettings
 from bench.measurements import MEASUREMENTS
@@ -28,8 +29,10 @@ class Experiment(TrialSettings):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
     question: str = Field("", description="what this experiment is to answer, for the report")
     measure: Literal["accuracy", "throughput"] = "accuracy"
-    metric: str = Field(
-        "mean_iou", description="a key of bench.metrics.METRICS, or of one class: iou[car]"
+    metric: ComponentName = Field(
+        "mean_iou",
+        description="a key of bench.metrics.METRICS, of one class as iou[car], or one of your own "
+        "as package.module:name",
     )
     factors: dict[str, list[Any]] = Field({}, description="dotted setting → its levels")
     design: Literal["full_factorial", "one_at_a_time"] = "full_factorial"
@@ -39,6 +42,7 @@ class Experiment(TrialSettings):
         [0, 1, 2], min_length=1, description="a list, or how many; of throughput, its repetitions"
     )
     baseline: Levels = Field({}, description="the level of each factor to compare with")
+    _folder: Path = PrivateAttr()
     equivalence: float | None = Field(
         None,
         gt=0,
@@ -61,6 +65,18 @@ class Experiment(TrialSettings):
             return values  # what is wrong is said when fields are validated
         found = MEASUREMENTS[measure]
         return {"metric": found.metric, "seeds": list(found.replicates), **values}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_metric_is_computed(cls, values: Any) -> Any:
+        metric = values.get("metric") if isinstance(values, dict) else None
+        if not isinstance(metric, str) or not is_path(metric):
+            return values
+        section = values.get("evaluate") or {}
+        if not isinstance(section, dict) or not isinstance(section.get("metrics", {}), dict):
+            return values  # what is wrong is said when fields are validated
+        computed = {metric: {}, **section.get("metrics", {})}
+        return {**values, "evaluate": {**section, "metrics": computed}}
 
     @model_validator(mode="after")
     def _metric_is_measured(self) -> Experiment:
@@ -135,6 +151,15 @@ class Experiment(TrialSettings):
             raise ValueError(f"baseline: says nothing about {missing[0]}")
         return self
 
+    def model_post_init(self, context: Any) -> None:
+        """Keep the folder that components of the user's own are relative to."""
+        self._folder = Path((context or {}).get("folder", "")).resolve()
+
+    @property
+    def folder(self) -> Path:
+        """The folder that components of the user's own are relative to: of the file."""
+        return self._folder
+
     def base(self) -> TrialSettings:
         """Return the settings of a trial before any factor is applied."""
         return TrialSettings.model_construct(
@@ -151,7 +176,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     values = _read(path, iter(range(MAX_FILES)))
     for override in overrides:
         _override(values, override)
-    return validate(Experiment, values, source=path)
+    return validate(Experiment, values, source=path, folder=path.parent)
 
 
 def hashable(level: Any) -> Any:
@@ -210,8 +235,18 @@ def _read(path: Path, allowed: Iterator[int], seen: tuple[Path, ...] = ()) -> di
     for parent in parents if isinstance(parents, list) else [parents]:
         if not isinstance(parent, str) or "\0" in parent:
             raise UserError(f"{path}: extends: a file name is wanted (got {parent!r})")
-        merged = _merge(merged, _read(path.parent / parent, allowed, (*seen, path.resolve())))
+        below = _read(path.parent / parent, allowed, (*seen, path.resolve()))
+        merged = _merge(merged, _moved(below, (path.parent / parent).parent, path.parent))
     return _merge(merged, values)
+
+
+def _moved(value: Any, old: Path, new: Path) -> Any:
+    """Return values of a file whose components, relative to one folder, are so to another."""
+    if isinstance(value, dict):
+        return {_moved(key, old, new): _moved(one, old, new) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_moved(one, old, new) for one in value]
+    return relative_to(value, old, new) if isinstance(value, str) and old != new else value
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from bench.components.names import is_path
 from bench.errors import UserError
 from bench.experiment.config import Experiment, Levels, hashable
 from bench.experiment.trial import Arm, TrialSettings
@@ -88,14 +89,15 @@ def _arm(
     for name, level in applied.items():
         values = _replaced(values, name.split("."), level)
     label = " · ".join(itertools.starmap(_level_label, named.items())) or experiment.name
-    settings = validate(TrialSettings, values, source=f"{experiment.name}: arm {label!r}")
+    source, folder = f"{experiment.name}: arm {label!r}", experiment.folder
+    settings = validate(TrialSettings, values, source=source, folder=folder)
     return Arm(label, levels, settings, settings.effective(experiment.measure))
 
 
 def _level_label(name: str, level: Any) -> str:
     """Text needs no explanation; numbers and switches need their setting's name."""
     if isinstance(level, str) and level != "none":
-        return level
+        return level.rpartition(":")[2] if is_path(level) else level
     if isinstance(level, dict) and isinstance(level.get("name"), str):
         return str(level["name"])
     return f"{name.rpartition('.')[2]} {level if isinstance(level, str) else json.dumps(level)}"

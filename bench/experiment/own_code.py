@@ -53,12 +53,12 @@ def edited(component: Component) -> list[str]:
 
 
 def ours(component: Component) -> set[str]:
-    """Return the modules of this project that a component's own modules import."""
+    """Return what of this project a component's own modules import: modules, or names in them."""
     return {
         name
         for path in _closure(component)[0].values()
         for name in _imports(path)
-        if name.split(".")[0] in PACKAGES and importlib.util.find_spec(name) is not None
+        if name.split(".")[0] in PACKAGES
     }
 
 

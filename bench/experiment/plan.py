@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench import metrics
+from bench.components.names import is_path
 from bench.data import border_weights, normalisation, registry
 from bench.data.dataset import Dataset, DatasetSettings
 from bench.errors import UserError, nearest
-from bench.experiment import code_digest, data_digest, design, environment
+from bench.evaluation import own_metrics
+from bench.experiment import code_digest, contract, data_digest, design, environment
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Stale
 from bench.experiment.trial import Arm, Trial
@@ -36,8 +39,11 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     used = dict.fromkeys(arm.settings.data for arm in arms)
     datasets = {data: registry.load(data, root) for data in used}
     _check_metric(experiment, arms, datasets.values())
+    tried: set[str] = set()
     for arm in arms:
-        _check_arm(experiment, arm, datasets[arm.settings.data])
+        dataset = datasets[arm.settings.data]
+        _check_arm(experiment, arm, dataset)
+        contract.check(arm.settings, experiment.measure, dataset, tried)
     made_of: dict[str, tuple[Arm, Provenance]] = {}
     for arm, provenance in zip(arms, _provenances(experiment, arms, datasets), strict=True):
         digest = _digest(experiment.measure, arm, provenance)
@@ -73,18 +79,35 @@ def describe(
     trials: Sequence[Trial],
     command: str,
     accepted: Mapping[str, Stale] | None = None,
+    *,
+    folder: Path,
 ) -> Plan:
-    """Return what is stored of a plan: what a report has to know beside the records.
+    """Return what is stored of a plan in a folder: what a report has to know beside the records.
 
     Of ``accepted``, key of a trial → the record of another version that is taken for it.
     """
-    copied = Plan.model_fields.keys() - {"baseline", "command", "trials"}
+    computed = {"baseline", "command", "folder", "lower_is_better", "trials"}
+    copied = Plan.model_fields.keys() - computed
     return Plan(
         **{name: getattr(experiment, name) for name in copied},
         baseline=design.baseline(experiment),
         command=command,
+        folder=_folder_of_components(experiment, trials, folder),
+        lower_is_better=is_path(experiment.metric)
+        and not own_metrics.higher_is_better(experiment.metric),
         trials=tuple(_described(trial, (accepted or {}).get(trial.key)) for trial in trials),
     )
+
+
+def _folder_of_components(
+    experiment: Experiment, trials: Sequence[Trial], folder: Path
+) -> str | None:
+    """Return where a user's own components are, as seen from a folder; None if none is used."""
+    settings = {id(trial.arm): trial.arm.settings for trial in trials}.values()
+    used = (one for arm in settings for one in arm.components(experiment.measure))
+    if all(one.is_ours for one in used):
+        return None
+    return os.path.relpath(experiment.folder, folder.resolve()).replace(os.sep, "/")
 
 
 def _described(trial: Trial, accepted: Stale | None) -> PlannedTrial:
@@ -108,6 +131,8 @@ def _check_metric(experiment: Experiment, arms: list[Arm], datasets: Iterable[Da
             f"{', '.join(map(str, sizes))}; images_per_second compares them"
         )
     for dataset in datasets:
+        if is_path(name):
+            continue
         if of_class is not None and of_class not in dataset.classes:
             hint = nearest(of_class, dataset.classes)
             raise UserError(f"{where} {dataset.name} has no class {of_class!r}{hint}")
@@ -143,10 +168,10 @@ def _provenances(
         for data, splits in dict.fromkeys(used)
     }
     components = [arm.settings.components(measure) for arm in arms]
-    code = {one: code_digest.of_trial(measure, one) for one in dict.fromkeys(components)}
-    versions = environment.versions()
+    code = {one: code_digest.of_components(one) for one in dict.fromkeys(components)}
+    shared = {"code": code_digest.of_measurement(measure), "versions": environment.versions()}
     return [
-        {"data": images[read], "code": code[parts], "versions": versions}
+        {"data": images[read], "components": code[parts], **shared}
         for read, parts in zip(used, components, strict=True)
     ]
 

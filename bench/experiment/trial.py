@@ -112,6 +112,8 @@ class TrialSettings(Settings):
         used += [("loss", self.train.loss)] if "loss" in read else []
         if "augmentation" in read and isinstance(self.train.augmentation, str):
             used.append(("augmentation", self.train.augmentation))
+        if "evaluate" in effective:
+            used += [("metric", name) for name in self.evaluate.metrics]
         return tuple(find(kind, name) for kind, name in used)
 
     def splits(self, measure: str) -> tuple[str, ...]:

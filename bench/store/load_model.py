@@ -11,9 +11,11 @@ import safetensors.torch
 from pydantic import ValidationError
 from torch import nn
 
+from bench.components.names import is_path
 from bench.data.normalisation import Normalisation
 from bench.errors import UserError, nearest
 from bench.measurements import MEASUREMENTS
+from bench.settings import validate
 from bench.store.folder import Store
 from bench.store.plans import PlannedTrial
 from bench.store.records import Record
@@ -121,6 +123,11 @@ def _finished(store: Store, trial: PlannedTrial) -> Record:
 
 def _settings(store: Store, record: Record) -> ModelSettings:
     """Return which network a trial has; its trained weights take the place of pretrained ones."""
+    plan = store.read_plan()
+    folder = store.folder / plan.folder if plan and plan.folder else None
+    if is_path(str(dict(record.settings["model"]).get("name"))):
+        source = store.record_file(record.key)
+        return validate(ModelSettings, record.settings["model"], source=source, folder=folder)
     try:
         settings = ModelSettings.model_validate(dict(record.settings["model"]))
     except ValidationError as error:

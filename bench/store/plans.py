@@ -45,6 +45,13 @@ class Plan(Stored):
     equivalence: Positive | None = None
     seeds: tuple[Whole, ...] = ()
     command: str = Field("", description="the line that ran it")
+    folder: str | None = Field(
+        None,
+        description="of components of the user's own, relative to these results; null: none used",
+    )
+    lower_is_better: bool = Field(
+        False, description="whether less of the metric is better, where it is a user's own"
+    )
     trials: tuple[PlannedTrial, ...]
 
     @model_validator(mode="after")
@@ -86,6 +93,11 @@ class Plan(Stored):
             if sorted(found) != sorted(self.seeds):
                 raise ValueError(f"trials: {labels[signature]!r} has not each of the seeds once")
         return self
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the metric is better."""
+        return metrics.find(self.metric).higher_is_better and not self.lower_is_better
 
     def labelled(self) -> tuple[PlannedTrial, ...]:
         """Return the trials, labels numbered where arms share one: ``1``, ``1 (2)``."""

@@ -56,17 +56,12 @@ class ModelSettings(Settings):
     @field_validator("options")
     @classmethod
     def _known_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "name" not in info.data:  # it is wrong, which is said already
-            return options
-        name = info.data["name"]
-        if find("network", name).is_ours:
-            if options:
-                raise ValueError(f"of networks of your own; those of {name} are beside its name")
-            return options
-        try:
-            component_options.check("network", name, options, GIVEN)
-        except UserError as error:
-            raise ValueError(str(error)) from error
+        name = info.data.get("name", "unet")  # it is missing where it is wrong, which is said
+        if not find("network", name).is_ours:  # ours read the settings beside their names
+            try:
+                component_options.check("network", name, options, GIVEN)
+            except UserError as error:
+                raise ValueError(str(error)) from error
         return options
 
     def effective(self) -> dict[str, Any]:

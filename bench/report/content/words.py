@@ -17,7 +17,7 @@ def noun(scale: Scale) -> str:
 
 def unit(scale: Scale) -> str:
     """Return the unit of effects on a scale; empty where they have none."""
-    return "" if scale.logarithmic else "points"
+    return "" if scale.logarithmic else scale.unit
 
 
 def effect(found: Effects, value: float, *, signed: bool = True) -> str:
@@ -30,7 +30,7 @@ def effect(found: Effects, value: float, *, signed: bool = True) -> str:
 
 def with_unit(found: Effects, value: float, *, signed: bool = True) -> str:
     """Return an effect and its unit: ``+8.3 points``, ``1.13 ×``."""
-    return f"{effect(found, value, signed=signed)} {unit(found.scale) or '×'}"
+    return f"{effect(found, value, signed=signed)} {found.scale.unit}".rstrip()
 
 
 def interval(found: Effects, low: float, high: float) -> str:
@@ -50,7 +50,9 @@ def verdict(found: Effects, comparison: Comparison) -> str:
 def margin(found: Effects) -> str:
     """Return what does not matter: ``±2 points``, ``a factor 1.02``."""
     shown = found.scale.shown(found.delta or math.nan)
-    return f"a factor {shown:g}" if found.scale.logarithmic else f"±{shown:g} points"
+    if found.scale.logarithmic:
+        return f"a factor {shown:g}"
+    return f"±{shown:g} {found.scale.unit}".rstrip()
 
 
 def seeds_needed(comparison: Comparison) -> float | None:

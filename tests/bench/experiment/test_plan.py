@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from pathlib import Path
 
 import pytest
 
@@ -230,7 +231,7 @@ def test_an_exclusion_that_matches_nothing_is_a_mistake():
 def test_a_described_plan_lists_every_trial(tmp_path):
     described = experiment(question="Which loss?")
     trials = plan.plan(described, tmp_path)
-    body = plan.describe(described, trials, "python -m bench run small.yaml")
+    body = plan.describe(described, trials, "python -m bench run small.yaml", folder=Path())
     assert [t.key for t in body.trials] == [t.key for t in trials]
     assert body.trials[0].arm == {"train.loss": "ce", "model.upsampling": "bilinear"}
     assert body.baseline == {"train.loss": "ce", "model.upsampling": "bilinear"}
@@ -238,7 +239,7 @@ def test_a_described_plan_lists_every_trial(tmp_path):
 
 def test_the_plan_says_from_where_on_differences_matter(tmp_path):
     described = experiment(equivalence=0.02)
-    assert plan.describe(described, [], "").equivalence == 0.02
-    assert plan.describe(experiment(), [], "").equivalence is None
+    assert plan.describe(described, [], "", folder=Path()).equivalence == 0.02
+    assert plan.describe(experiment(), [], "", folder=Path()).equivalence is None
     without = [trial.key for trial in plan.plan(experiment(), tmp_path)]
     assert [trial.key for trial in plan.plan(described, tmp_path)] == without
