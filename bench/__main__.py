@@ -12,14 +12,16 @@ import sys
 import typer
 
 from bench.cli import compare, convert, data, export, report, run, schema, status, streams
-from bench.cli.terminal import complain, warn
+from bench.cli.terminal import HELP_OPTIONS, complain, complain_of, help_without_command, warn
 from bench.errors import UserError
 
 BROKEN_PIPE = 128 + 13  # exit status, as shells give it to what SIGPIPE ends
 
 app = typer.Typer(
     help="U-Net ablations: run an experiment, report on it, look after its data.",
-    no_args_is_help=True,
+    callback=help_without_command,
+    invoke_without_command=True,
+    context_settings=HELP_OPTIONS,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -53,13 +55,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _status(arguments: list[str] | None) -> int:
-    """Run a command and return its exit status; a mistake is said in one line."""
+    """Run a command and return its exit status; every mistake is said in one line."""
     if sys.flags.optimize > 1:
         warn("python -OO strips docstrings, and with them what --help says of commands; use -O")
     try:
         return int(app(arguments, prog_name="python -m bench", standalone_mode=False) or 0)
     except UserError as error:
-        complain(str(error))
+        return complain_of(error.each())
     except Exception as error:
         # Mistakes in the command line itself. Typer raises click's class or its own, by version.
         if not hasattr(error, "format_message"):

@@ -14,6 +14,22 @@ class UserError(Exception):
     Programming mistakes are ``ValueError`` and ``TypeError``; they keep their traceback.
     """
 
+    def each(self) -> tuple[UserError, ...]:
+        """Return the mistakes that this one is made of, each of one line."""
+        return (self,)
+
+
+class UserErrors(UserError):
+    """Several mistakes at once, in order; the message has a line for each."""
+
+    def __init__(self, errors: Iterable[UserError]) -> None:
+        self._errors = tuple(errors)
+        super().__init__("\n".join(map(str, self._errors)))
+
+    def each(self) -> tuple[UserError, ...]:
+        """Return the mistakes, each of one line."""
+        return self._errors
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` or the known names, to end an error message with."""

@@ -8,14 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.terminal import Data, Set, complain, out, say, table, warn, write
+from bench.cli.terminal import (
+    Data,
+    Set,
+    complain,
+    help_without_command,
+    out,
+    say,
+    table,
+    warn,
+    write,
+)
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.data.dataset import Dataset as LoadedDataset
     from bench.data.duplicates import Shared
 
-app = typer.Typer(help="List, install, check, audit and preview datasets.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, install, check, audit and preview datasets.",
+    callback=help_without_command,
+    invoke_without_command=True,
+)
 
 Dataset = Annotated[str, typer.Argument(metavar="NAME", help="As `data list` gives it.")]
 Archives = Annotated[

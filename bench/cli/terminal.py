@@ -28,6 +28,15 @@ Set = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+def help_without_command(context: typer.Context) -> None:
+    """Print the help on standard error where no command is named: nothing was done, status 2."""
+    if context.invoked_subcommand is None:
+        sys.stderr.write(f"{context.get_help()}\n")
+        raise typer.Exit(2)
+
 
 def say(line: str) -> None:
     """Print a line as it is, but for characters that cannot be seen."""

@@ -192,6 +192,30 @@ def test_a_mistake_is_one_line_and_status_2(here, bench, case):
     assert after == before  # nothing half done
 
 
+@pytest.mark.parametrize("command", [[], ["data"]])
+def test_without_a_command_the_help_is_shown_and_nothing_done(bench, command):
+    status, out, err = bench(*command)
+    assert (status, out) == (2, "")
+    assert err == bench(*command, "--help")[1]
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["report"], ["data"], ["data", "check"]])
+def test_h_is_help(bench, command):
+    status, out, err = bench(*command, "-h")
+    assert (status, err) == (0, "")
+    assert "Usage: python -m bench" in out
+    assert bench(*command, "--help")[1] == out
+
+
+def test_every_mistake_has_a_line_of_its_own(here, bench):
+    status, out, err = bench("run", "small.yaml", "--set", "lr=1", "--set", "train.epochs=yes")
+    assert (status, out) == (2, "")
+    assert err.splitlines() == [
+        "error: --set train.epochs=yes: train.epochs: a number is wanted, not true or false (got true)",
+        "error: --set lr=1: unknown key 'lr'; did you mean 'train.learning_rate'?",
+    ]
+
+
 @pytest.fixture
 def own(here):
     """A folder of one's own with three images that differ, each with a mask."""
