@@ -1,32 +1,33 @@
-"""YAML → a checked ``Experiment``. Every mistake becomes one line that names file and key."""
+"""YAML → a checked ``Experiment``. Each mistake becomes one line that names file and key."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from bench import metrics, yaml_files
-from bench.components.names import ComponentName, is_path, relative_to
-from bench.errors import UserError, nearest
+from bench import metrics
+from bench.components.names import ComponentName, is_path
+from bench.errors import UserError, UserErrors
+from bench.experiment import design_checks, layers
+from bench.experiment.design_checks import MAX_TRIALS
+from bench.experiment.layers import Layer
+from bench.experiment.levels import SECTIONS, Levels
 from bench.experiment.trial import TrialSettings
 from bench.measurements import MEASUREMENTS
-from bench.settings import Settings, validate
+from bench.settings import check, in_order, paths
 
-Levels = dict[str, Any]  # dotted setting → its value in one arm
-MAX_TRIALS = 1_000_000  # of one experiment
-MAX_FILES = 100  # that an experiment extends, counted as often as each is read
-DOTTED_SECTIONS = ("factors", "baseline")  # their keys are dotted settings themselves
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # it is that of a folder too
 
 
 class Experiment(TrialSettings):
     """A YAML file: a base trial, and what is varied around it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)
+    name: str = Field(pattern=NAME, max_length=100)
     question: str = Field("", description="what this experiment is to answer, for the report")
     measure: Literal["accuracy", "throughput"] = "accuracy"
     metric: ComponentName = Field(
@@ -34,9 +35,15 @@ class Experiment(TrialSettings):
         description="a key of bench.metrics.METRICS, of one class as iou[car], or one of your own "
         "as package.module:name",
     )
-    factors: dict[str, list[Any]] = Field({}, description="dotted setting → its levels")
+    factors: dict[str, list[Any]] = Field(
+        {},
+        description="dotted setting → its levels; or any name → levels that set several settings, "
+        "each with a name: {name: Dice at 1e-3, train.loss: dice, train.learning_rate: 0.001}",
+    )
     design: Literal["full_factorial", "one_at_a_time"] = "full_factorial"
-    include: list[Levels] = Field([], description="further arms, each over the baseline")
+    include: list[Levels] = Field(
+        [], description="further arms, each over the baseline; name: what to call the arm"
+    )
     exclude: list[Levels] = Field([], description="combinations of levels to leave out")
     seeds: list[int] = Field(
         [0, 1, 2], min_length=1, description="a list, or how many; of throughput, its repetitions"
@@ -50,9 +57,13 @@ class Experiment(TrialSettings):
         "throughput, ratios nearer to 1: 0.02 is within a factor 1.02",
     )
 
-    @field_validator("name")
+    @field_validator("name", mode="before")
     @classmethod
-    def _is_a_folder_of_its_own(cls, name: str) -> str:
+    def _is_a_folder_of_its_own(cls, name: Any) -> Any:
+        if not isinstance(name, str):
+            return name
+        if name and not re.fullmatch(NAME, name):
+            raise ValueError(f"letters, digits, '_', '-' and '.' make a name (got {name!r})")
         if name.lower() == "index.html":
             raise ValueError(f"{name!r} is the page that lists all experiments; take another name")
         return name
@@ -78,15 +89,16 @@ class Experiment(TrialSettings):
         computed = {metric: {}, **section.get("metrics", {})}
         return {**values, "evaluate": {**section, "metrics": computed}}
 
-    @model_validator(mode="after")
-    def _metric_is_measured(self) -> Experiment:
+    @field_validator("metric")
+    @classmethod
+    def _is_measured(cls, metric: str, info: ValidationInfo) -> str:
         try:
-            found = metrics.find(self.metric)
+            found = metrics.find(metric)
         except UserError as error:
             raise ValueError(str(error)) from error
-        if found.measure != self.measure:
-            raise ValueError(f"metric: measure: {self.measure} does not give {self.metric!r}")
-        return self
+        if info.data.get("measure", found.measure) != found.measure:
+            raise ValueError(f"measure: {info.data['measure']} does not give {metric!r}")
+        return metric
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -101,55 +113,8 @@ class Experiment(TrialSettings):
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-            raise ValueError(f"seeds are distinct and not negative (got {seeds})")
+            raise ValueError(f"each is given once, and none is negative (got {seeds})")
         return seeds
-
-    @model_validator(mode="after")
-    def _factors_are_settings(self) -> Experiment:
-        known = list(setting_paths(self.base()))
-        named = [("factors", name) for name in self.factors]
-        named += [("include", name) for row in self.include for name in row]
-        for section, name in named:
-            if name not in known:
-                raise ValueError(f"{section}: {name!r} is no setting{nearest(name, known)}")
-        for name, levels in self.factors.items():
-            if not levels:
-                raise ValueError(f"factors.{name}: has no levels")
-            seen = set()
-            for level in levels:
-                if hashable(level) in seen:
-                    raise ValueError(f"factors.{name}: level {level!r} is given twice")
-                seen.add(hashable(level))
-        return self
-
-    @model_validator(mode="after")
-    def _is_of_a_size_to_be_planned(self) -> Experiment:
-        sizes = [len(levels) for levels in self.factors.values()]
-        if self.design == "full_factorial":
-            designed = math.prod(sizes)
-        else:  # the baseline, and each of the other levels alone
-            designed = 1 + sum(size - 1 for size in sizes)
-        trials = (designed + len(self.include)) * len(self.seeds)
-        if trials > MAX_TRIALS:
-            named = " and ".join(name for name in ("factors", "include") if getattr(self, name))
-            raise ValueError(f"{named or 'seeds'}: they make {trials} trials; at most {MAX_TRIALS}")
-        return self
-
-    @model_validator(mode="after")
-    def _baseline_is_in_the_grid(self) -> Experiment:
-        levels = {name: set(map(hashable, values)) for name, values in self.factors.items()}
-        for section, rows in (("baseline", [self.baseline]), ("exclude", self.exclude)):
-            for name, level in ((n, v) for row in rows for n, v in row.items()):
-                where = f"{section}.{name}"
-                if name not in self.factors:
-                    raise ValueError(f"{where}: no such factor{nearest(name, self.factors)}")
-                if hashable(level) not in levels[name]:
-                    known = ", ".join(map(str, self.factors[name]))
-                    raise ValueError(f"{where}: {level!r} is no level of it; known: {known}")
-        missing = [name for name in self.factors if name not in self.baseline]
-        if self.baseline and missing:
-            raise ValueError(f"baseline: says nothing about {missing[0]}")
-        return self
 
     def model_post_init(self, context: Any) -> None:
         """Keep the folder that components of the user's own are relative to."""
@@ -168,24 +133,45 @@ class Experiment(TrialSettings):
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read an experiment; UserError names the file and the key, whatever is wrong with them.
+    """Read an experiment; UserError names file and key of all that is wrong, in a line each.
 
     ``extends`` in it names one or more other files, relative to it. Overrides, ``key=value`` with
     dotted keys and YAML values, are applied last.
     """
-    values = _read(path, iter(range(MAX_FILES)))
-    for override in overrides:
-        _override(values, override)
-    return validate(Experiment, values, source=path, folder=path.parent)
+    return _checked(layers.of_file(path), overrides, path.parent)
 
 
-def hashable(level: Any) -> Any:
-    """Return what can be looked up in a set in place of a level, and is equal where levels are."""
-    if isinstance(level, dict):
-        return frozenset((key, hashable(value)) for key, value in level.items())
-    if isinstance(level, list | tuple):
-        return tuple(map(hashable, level))
-    return level
+def from_mapping(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment of values as a file has them.
+
+    Files that it names are relative to the current folder.
+    """
+    return _checked(layers.of_mapping(values, "experiment"), overrides, Path())
+
+
+def _checked(read: list[Layer], overrides: Sequence[str], folder: Path) -> Experiment:
+    values = layers.merged(read)
+    wrong: list[UserError] = []
+    for text in overrides:
+        try:
+            values, layer = layers.override(values, text)
+            read.append(layer)
+        except UserError as error:
+            wrong.append(error)
+    found = check(Experiment, values, folder)
+    mistakes = found if isinstance(found, list) else []
+    if mistakes:  # then nothing has looked yet at settings together
+        ours = {key: values[key] for key in SECTIONS & values.keys()}
+        together = check(TrialSettings, ours, folder)
+        known_already = {one.path for one in mistakes}
+        more = together if isinstance(together, list) else []
+        mistakes = [*mistakes, *(one for one in more if one.path not in known_already)]
+    known = list(dict.fromkeys(paths(TrialSettings, values)))
+    mistakes = in_order([*mistakes, *design_checks.mistakes(values, known, folder)], values)
+    if isinstance(found, Experiment) and not mistakes and not wrong:
+        return found
+    lines = dict.fromkeys(f"{layers.source_of(read, one.path)}: {one.line}" for one in mistakes)
+    raise UserErrors([*map(UserError, lines), *wrong])
 
 
 def schema() -> str:
@@ -208,68 +194,3 @@ def schema() -> str:
     ]
     body.pop("required")  # a file that extends another one may leave everything out
     return json.dumps(body, indent=2) + "\n"
-
-
-def setting_paths(settings: Settings, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted name of every setting, sections included: ``train.schedule.gamma``."""
-    for key, name in type(settings).keys().items():
-        yield prefix + key
-        value = getattr(settings, name)
-        if isinstance(value, Settings):
-            yield from setting_paths(value, f"{prefix}{key}.")
-
-
-def _read(path: Path, allowed: Iterator[int], seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Read a YAML file and what it extends; of two values for a key the later one wins.
-
-    ``allowed`` has an item for every file that may still be read: a few files that extend each
-    other several times could otherwise make millions.
-    """
-    if path.resolve() in seen:
-        raise UserError(f"{path}: extends itself")
-    if next(allowed, None) is None:
-        raise UserError(f"{path}: extends more than {MAX_FILES} files")
-    values = yaml_files.read_mapping(path)
-    parents = values.pop("extends", [])
-    merged: dict[str, Any] = {}
-    for parent in parents if isinstance(parents, list) else [parents]:
-        if not isinstance(parent, str) or "\0" in parent:
-            raise UserError(f"{path}: extends: a file name is wanted (got {parent!r})")
-        below = _read(path.parent / parent, allowed, (*seen, path.resolve()))
-        merged = _merge(merged, _moved(below, (path.parent / parent).parent, path.parent))
-    return _merge(merged, values)
-
-
-def _moved(value: Any, old: Path, new: Path) -> Any:
-    """Return values of a file whose components, relative to one folder, are so to another."""
-    if isinstance(value, dict):
-        return {_moved(key, old, new): _moved(one, old, new) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_moved(one, old, new) for one in value]
-    return relative_to(value, old, new) if isinstance(value, str) and old != new else value
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another; what is varied (factors, baseline) is replaced whole."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        if key not in DOTTED_SECTIONS and isinstance(value, dict) and isinstance(under, dict):
-            value = _merge(under, value)
-        merged[key] = value
-    return merged
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    """Apply one ``--set key=value`` to the values of a file."""
-    key, value = yaml_files.assignment(override)
-    factors = values.get("factors")
-    if isinstance(factors, dict) and key in factors:
-        raise UserError(f"--set {override}: {key} is a factor; set factors.{key}=[...] instead")
-    section, _, rest = key.partition(".")
-    path = [section, rest] if section in DOTTED_SECTIONS and rest else key.split(".")
-    for part in path[:-1]:
-        values = values.setdefault(part, {})
-        if not isinstance(values, dict):
-            raise UserError(f"--set {override}: {part} is no section")
-    values[path[-1]] = value

@@ -10,22 +10,50 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.components.names import is_path
-from bench.errors import UserError
-from bench.experiment.config import Experiment, Levels, hashable
+from bench.errors import UserError, UserErrors
+from bench.experiment.config import Experiment
+from bench.experiment.levels import (
+    Levels,
+    applied,
+    hashable,
+    is_setting,
+    named,
+    names,
+    sections,
+    settings,
+    without_name,
+)
 from bench.experiment.trial import Arm, TrialSettings
-from bench.settings import validate
+from bench.settings import check, in_order, paths
 
 
 def arms(experiment: Experiment) -> list[Arm]:
-    """List the arms; UserError if one is wrong or ``exclude`` matches none, or the baseline."""
+    """List the arms; UserError if some are wrong or ``exclude`` matches none, or the baseline."""
     kept = _kept(experiment)
     start = baseline(experiment)
     if start not in kept:
         raise UserError(f"{experiment.name}: the baseline {_brief(start)} is excluded")
-    base = experiment.base().model_dump()
     designs = [(_named(experiment, levels, start), levels, levels) for levels in kept]
-    included = [(row, row, {**start, **row}) for row in experiment.include]
-    return [_arm(experiment, base, *one) for one in designs + included]
+    included = [(row, without_name(row), {**start, **row}) for row in experiment.include]
+    found: list[Arm] = []
+    wrong: dict[str, list[str]] = {}  # line → labels of the arms that it is about
+    known = sections(paths(TrialSettings, base := experiment.base().model_dump()))
+    of_several = named(experiment.factors)
+    for shown, levels, applied_levels in designs + included:
+        label = _label(experiment, shown)
+        values = applied(base, settings(of_several, applied_levels), known)
+        checked = check(TrialSettings, values, experiment.folder)
+        if isinstance(checked, list):
+            for mistake in in_order(checked, values):
+                wrong.setdefault(mistake.line, []).append(label)
+        else:
+            found.append(Arm(label, levels, checked, checked.effective(experiment.measure)))
+    if wrong:
+        raise UserErrors(
+            UserError(f"{experiment.name}: {_which(labels)}: {line}")
+            for line, labels in wrong.items()
+        )
+    return found
 
 
 def baseline(experiment: Experiment) -> Levels:
@@ -34,14 +62,16 @@ def baseline(experiment: Experiment) -> Levels:
         return dict(experiment.baseline)
     base = experiment.base().model_dump()
     chosen = {}
-    for name, levels in experiment.factors.items():
-        value = functools.reduce(operator.getitem, name.split("."), base)
+    for name, levels in names(experiment.factors).items():
+        value = (
+            functools.reduce(operator.getitem, name.split("."), base) if is_setting(name) else None
+        )
         chosen[name] = value if value in levels else levels[0]
     return chosen
 
 
 def _designed(experiment: Experiment) -> Iterator[Levels]:
-    factors = experiment.factors
+    factors = names(experiment.factors)
     if experiment.design == "full_factorial":
         for combination in itertools.product(*factors.values()):
             yield dict(zip(factors, combination, strict=True))
@@ -81,17 +111,16 @@ def _named(experiment: Experiment, levels: Levels, start: Levels) -> Levels:
     return {name: level for name, level in levels.items() if level != start[name]}
 
 
-def _arm(
-    experiment: Experiment, base: dict[str, Any], named: Levels, levels: Levels, applied: Levels
-) -> Arm:
-    """Return the arm of some levels, labelled by those in ``named``, with others applied too."""
-    values = base
-    for name, level in applied.items():
-        values = _replaced(values, name.split("."), level)
-    label = " · ".join(itertools.starmap(_level_label, named.items())) or experiment.name
-    source, folder = f"{experiment.name}: arm {label!r}", experiment.folder
-    settings = validate(TrialSettings, values, source=source, folder=folder)
-    return Arm(label, levels, settings, settings.effective(experiment.measure))
+def _which(labels: list[str]) -> str:
+    more = f" (and {len(labels) - 1} more)" if len(labels) > 1 else ""
+    return f"arm {labels[0]!r}{more}"
+
+
+def _label(experiment: Experiment, shown: Levels) -> str:
+    """Return what an arm is called: by name, or by the levels that make it differ."""
+    if "name" in shown:
+        return str(shown["name"])
+    return " · ".join(itertools.starmap(_level_label, shown.items())) or experiment.name
 
 
 def _level_label(name: str, level: Any) -> str:
@@ -105,9 +134,3 @@ def _level_label(name: str, level: Any) -> str:
 
 def _brief(levels: Levels) -> str:
     return "{" + ", ".join(f"{name}: {level}" for name, level in levels.items()) + "}"
-
-
-def _replaced(values: dict[str, Any], path: list[str], level: Any) -> dict[str, Any]:
-    """Return settings with another value at a path; what lies beside the path is shared."""
-    name, *rest = path
-    return {**values, name: _replaced(values[name], rest, level) if rest else level}

@@ -18,6 +18,7 @@ from bench.errors import UserError, nearest
 from bench.evaluation import own_metrics
 from bench.experiment import code_digest, contract, data_digest, design, environment
 from bench.experiment.config import Experiment
+from bench.experiment.levels import named, names
 from bench.experiment.reconcile import Stale
 from bench.experiment.trial import Arm, Trial
 from bench.measurements import MEASUREMENTS
@@ -86,10 +87,11 @@ def describe(
 
     Of ``accepted``, key of a trial → the record of another version that is taken for it.
     """
-    computed = {"baseline", "command", "folder", "lower_is_better", "trials"}
-    copied = Plan.model_fields.keys() - computed
+    copied = Plan.model_fields.keys() & Experiment.model_fields.keys() - {"factors", "baseline"}
     return Plan(
         **{name: getattr(experiment, name) for name in copied},
+        factors=names(experiment.factors),
+        named_levels=named(experiment.factors),
         baseline=design.baseline(experiment),
         command=command,
         folder=_folder_of_components(experiment, trials, folder),

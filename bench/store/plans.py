@@ -19,7 +19,9 @@ class PlannedTrial(Stored):
     """A trial of the plan. Its record has the same key."""
 
     key: Key
-    arm: Mapping[str, Json] = Field(description="what makes the arm differ, by dotted setting")
+    arm: Mapping[str, Json] = Field(
+        description="what makes the arm differ, by dotted setting or factor"
+    )
     label: str = Field(description="of the arm")
     seed: Whole
     stale: tuple[str, ...] = Field(
@@ -40,7 +42,12 @@ class Plan(Stored):
     measure: Literal["accuracy", "throughput"]
     metric: str
     design: Literal["full_factorial", "one_at_a_time"] = "full_factorial"
-    factors: Mapping[str, Levels] = Field({}, description="dotted setting → its levels")
+    factors: Mapping[str, Levels] = Field(
+        {}, description="dotted setting → its levels; or a name of several settings → names"
+    )
+    named_levels: Mapping[str, Mapping[str, Mapping[str, Json]]] = Field(
+        {}, description="factor of several settings → name of a level → dotted setting → value"
+    )
     baseline: Mapping[str, Json] = {}
     equivalence: Positive | None = None
     seeds: tuple[Whole, ...] = ()

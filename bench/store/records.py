@@ -33,7 +33,9 @@ class Record(Stored):
     measure: Literal["accuracy", "throughput"]
     status: Status
     reason: str | None = None
-    arm: Mapping[str, Json] = Field(description="what makes the arm differ, by dotted setting")
+    arm: Mapping[str, Json] = Field(
+        description="what makes the arm differ, by dotted setting or factor"
+    )
     label: str = Field(description="of the arm")
     seed: Whole
     settings: Mapping[str, Mapping[str, Json]] = Field(

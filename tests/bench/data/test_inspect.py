@@ -79,7 +79,7 @@ def test_the_list_says_what_is_ready(made_up_data, tmp_path):
         ("isbi2012", {"folde": 1}, "isbi2012: unknown key 'folde'; did you mean 'fold"),
         ("isbi2012", {"fold": "x"}, "isbi2012: fold: .*integer"),
         ("isbi2012", {"fold": 9}, "isbi2012: fold 9 of 5"),
-        ("folder", {}, "folder: path: Field required"),
+        ("folder", {}, "folder: path: is missing"),
     ],
 )
 def test_wrong_settings_are_explained(name, values, message):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.errors import UserError
+from bench.errors import UserError, UserErrors
 from bench.experiment import config, design
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
@@ -70,6 +70,28 @@ def test_of_several_parents_the_later_wins(write):
     assert (train.loss, train.batch_size, train.epochs) == ("dice", 9, 6)
 
 
+def test_files_of_ones_own_are_beside_the_file_that_names_them(write, tmp_path):
+    code = "def {}(ignore_index=255):\n    return lambda logits, labels: logits.sum()\n"
+    (tmp_path / "parents").mkdir()
+    write(code.format("one"), "parents/ours.py")
+    write(code.format("two"), "ours.py")
+    parent = SMALL.replace("loss: dice", "loss: ./ours.py:one").replace("dice]", "./ours.py:one]")
+    write(parent, "parents/parent.yaml")
+    child = write(
+        "extends: parents/parent.yaml\nname: child\ninclude: [{train.loss: ./ours.py:two}]"
+    )
+    experiment = config.load(child)
+    assert experiment.train.loss == "./parents/ours.py:one"
+    arms = design.arms(experiment)
+    assert {arm.settings.train.loss for arm in arms} == {
+        "ce",
+        "./parents/ours.py:one",
+        "./ours.py:two",
+    }
+    with pytest.raises(UserError, match=r"'\./parents/ours\.py:one' takes no option 'a'"):
+        config.load(child, ["train.loss_options={a: 1}"])
+
+
 def test_extending_replaces_factors_whole(write):
     write(SMALL, "parent.yaml")
     child = write(
@@ -100,10 +122,10 @@ BROKEN = {
     "unknown key": ("epochs: 1", "epohcs: 1", "train: unknown key 'epohcs'; did you mean 'epochs'?"),
     "unknown section": ("seeds: 2", "sedes: 2", "unknown key 'sedes'; did you mean 'seeds'?"),
     "wrong type": ("epochs: 1", "epochs: many", "train.epochs: Input should be a valid integer"),
-    "a switch for a number": ("epochs: 1", "epochs: yes", "train: epochs: a number is wanted, not a switch (got true: on or off)"),
-    "a switch for a fraction": ("epochs: 1", "learning_rate: off", "train: learning_rate: a number is wanted, not a switch (got false"),
-    "a switch for a seed": ("seeds: 2", "seeds: [0, true]", "seeds: a number is wanted, not a switch"),
-    "a switch for seeds": ("seeds: 2", "seeds: on", "seeds: a number is wanted, not a switch"),
+    "a switch for a number": ("epochs: 1", "epochs: yes", "train.epochs: a number is wanted, not true or false (got true)"),
+    "a switch for a fraction": ("epochs: 1", "learning_rate: off", "train.learning_rate: a number is wanted, not true or false (got false)"),
+    "a switch for a seed": ("seeds: 2", "seeds: [0, true]", "seeds: a number is wanted, not true or false"),
+    "a switch for seeds": ("seeds: 2", "seeds: on", "seeds: a number is wanted, not true or false"),
     "a switch for a margin": ("seeds: 2", "seeds: 2\nequivalence: true", "equivalence: a number is wanted"),
     "a switch for a choice of numbers": ("{name: scenes}", "{name: folder, path: x, channels: true}", "channels: a number is wanted"),
     "a switch for text": ("loss: dice", "loss: yes", "train.loss: Input should be a valid string (got True)"),
@@ -129,13 +151,13 @@ BROKEN = {
     "no margin": ("seeds: 2", "seeds: 2\nequivalence: 0", "equivalence: Input should be greater than 0"),
     "endless margin": ("seeds: 2", "seeds: 2\nequivalence: .inf", "equivalence: Input should be a finite"),
     "no seeds": ("seeds: 2", "seeds: []", "seeds: List should have at least 1 item"),
-    "seed twice": ("seeds: 2", "seeds: [1, 1]", "seeds: seeds are distinct and not negative"),
+    "seed twice": ("seeds: 2", "seeds: [1, 1]", "seeds: each is given once, and none is negative"),
     "key twice": ("seeds: 2", "seeds: 2\nseeds: 3", "line 10, column 1: key 'seeds' is given twice"),
     "nested key twice": ("epochs: 1", "epochs: 1, epochs: 2", "key 'epochs' is given twice"),
     "no YAML": ("seeds: 2", "seeds: [2", "not readable as YAML: line"),
     "a tag": ("seeds: 2", "seeds: !!python/object/apply:os.system ['true']", "not readable as YAML"),
     "an alias": ("seeds: 2", "seeds: &a [1]\nquestion: *a", "aliases (*name) are not taken here"),
-    "a path as name": ("name: small", "name: ../../small", "name: String should match pattern"),
+    "a path as name": ("name: small", "name: ../../small", "name: letters, digits, '_', '-' and '.' make a name"),
     "no mapping": (SMALL, "- 1\n- 2\n", "a mapping of keys to values is wanted"),
     "crop too small": ("epochs: 1", "epochs: 1, crop_size: 8", "crop_size: 8 is too small for 4 poolings"),
     "crop does not fit": (
@@ -167,6 +189,110 @@ def test_a_mistake_is_one_line_that_names_file_and_key(write, case):
     assert "\n" not in message
 
 
+MANY = """
+name: my study
+data: {name: scenes, trian: 4}
+modle: {base_channels: 8}
+train: {lr: 0.01, loss: dicee, epochs: yes, batch: 4, upsampling: bilinear}
+loss: dice
+seeds: [0, 0]
+factors:
+  lr: [0.1, 0.01]
+  train.loss: [ce, dicee]
+  model.upsampling: [bilinear, cubic]
+baseline: {train.loss: dice, lr: 0.1, model.upsamplin: bilinear}
+include:
+  - {model.name: smp_unett}
+  - {loss: ce}
+"""
+
+
+def test_all_mistakes_are_said_at_once_in_the_order_of_the_file(write):
+    path = write(MANY)
+    with pytest.raises(UserErrors) as caught:
+        config.load(path)
+    assert str(caught.value).replace(f"{path}: ", "").splitlines() == [
+        "name: letters, digits, '_', '-' and '.' make a name (got 'my study')",
+        "data: unknown key 'trian'; did you mean 'train'?",
+        "unknown key 'modle'; did you mean 'model'?",
+        "train: unknown key 'lr'; did you mean 'train.learning_rate'?",
+        "train.loss: unknown loss 'dicee'; did you mean 'dice'?",
+        "train.epochs: a number is wanted, not true or false (got true)",
+        "train: unknown key 'batch'; did you mean 'train.batch_size'?",
+        "train: unknown key 'upsampling'; did you mean 'model.upsampling'?",
+        "unknown key 'loss'; did you mean 'train.loss'?",
+        "seeds: each is given once, and none is negative (got [0, 0])",
+        "factors: 'lr' is no setting; did you mean 'train.learning_rate'?",
+        "factors.train.loss: unknown loss 'dicee'; did you mean 'dice'?",
+        "factors.model.upsampling: Input should be 'transposed' or 'bilinear' (got 'cubic')",
+        # That ``dice`` is no level of the loss, and ``lr`` no factor, follows from the above.
+        "baseline.model.upsamplin: no such factor; did you mean 'model.upsampling'?",
+        "include: model.name: unknown network 'smp_unett'; did you mean 'smp_unet'?",
+        "include: 'loss' is no setting; did you mean 'train.loss'?",
+    ]
+    assert all(line.startswith(f"{path}: ") for line in str(caught.value).splitlines())
+
+
+def test_a_mistake_is_said_of_the_place_that_it_is_in(write, tmp_path):
+    parent = write(SMALL.replace("epochs: 1", "epohcs: 1"), "parent.yaml")
+    child = write("extends: parent.yaml\nname: child\nseeds: 0\nsedes: 1\n", "child.yaml")
+    with pytest.raises(UserErrors) as caught:
+        config.load(child, ["lr=0.1", "train.loss=ce", "model.depth=none"])
+    places = [str(one).partition(": ")[0] for one in caught.value.each()]
+    expected = {
+        "--set model.depth=none": 1,
+        str(parent): 1,
+        str(child): 2,
+        "--set lr=0.1": 1,
+        "--set train.loss=ce": 1,
+    }
+    assert {place: places.count(place) for place in places} == expected
+
+
+def test_settings_that_do_not_fit_each_other_are_said_beside_other_mistakes(write):
+    text = SMALL.replace("epochs: 1", "epochs: 1, crop_size: 8").replace("seeds: 2", "seeds: no")
+    with pytest.raises(UserErrors) as caught:
+        config.load(write(text))
+    first, second = map(str, caught.value.each())
+    assert "train.crop_size: 8 is too small for 4 poolings" in first
+    assert "seeds: " in second
+
+
+SHORT = {
+    "lr": "train.learning_rate",
+    "loss": "train.loss",
+    "bs": "train.batch_size",
+    "batch": "train.batch_size",
+    "epochs": "train.epochs",
+    "upsampling": "model.upsampling",
+    "seed": "seeds",  # of two that may be meant, the one of the same section
+}
+
+
+@pytest.mark.parametrize("short", SHORT)
+def test_a_short_name_finds_the_whole_one(write, short):
+    ending = f"did you mean {SHORT[short]!r}?"
+    for text, overrides in ((f"{SMALL}{short}: 1\n", []), (SMALL, [f"{short}=1"])):
+        with pytest.raises(UserError, match=f"unknown key {short!r}") as caught:
+            config.load(write(text), overrides)
+        assert str(caught.value).endswith(ending)
+
+
+@pytest.mark.parametrize("short", ["lr", "loss", "bs", "batch"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("model: {", "model: {%s: 1, "),
+        ("factors:", "factors:\n  %s: [1, 2]"),
+        ("seeds: 2", "include: [{%s: 1}]"),
+    ],
+)
+def test_a_short_name_finds_the_whole_one_at_any_level(write, old, new, short):
+    with pytest.raises(UserError) as caught:
+        config.load(write(SMALL.replace(old, new % short, 1)))
+    assert str(caught.value.each()[0]).endswith(f"did you mean {SHORT[short]!r}?")
+
+
 def test_switches_are_switches(write):
     text = SMALL.replace("epochs: 1}", "epochs: 1, channels_last: no}\nevaluate: {study: yes}")
     experiment = config.load(write(text), ["evaluate.checkpoint=true"])
@@ -177,14 +303,16 @@ def test_switches_are_switches(write):
 def test_a_switch_is_no_level_of_a_number(write):
     text = SMALL.replace("train.loss: [ce, dice]", "train.epochs: [yes, 2]")
     text = text.replace("baseline: {train.loss: ce", "baseline: {train.epochs: 2")
-    with pytest.raises(UserError, match=r"train: epochs: a number is wanted, not a switch"):
-        design.arms(config.load(write(text)))
+    with pytest.raises(
+        UserError, match=r"factors.train.epochs: a number is wanted, not true or false"
+    ):
+        config.load(write(text))
 
 
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("train.epochs=yes", "train: epochs: a number is wanted, not a switch"),
+        ("train.epochs=yes", "--set train.epochs=yes: train.epochs: a number is wanted, not true"),
         ("train.epochs=1:30", "1:30 counts in sixties in YAML 1.1; write 90"),
         ("train.epochs", "key=value is wanted"),
         ("train.epochs=[", "not readable as YAML"),

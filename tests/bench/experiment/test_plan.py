@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import UserError
-from bench.experiment import design, plan
+from bench.experiment import config, design, plan
 from bench.experiment.config import Experiment
 
 FACTORS = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}
@@ -95,8 +95,10 @@ def test_many_levels_are_not_compared_each_with_each():
 
 def test_levels_may_be_lists_and_mappings():
     levels = ["none", {"name": "step", "gamma": 0.1}, {"gamma": 0.1, "name": "step"}]
-    with pytest.raises(ValueError, match="is given twice"):
-        experiment(factors={"train.schedule": levels}, baseline={})
+    with pytest.raises(UserError, match="is given twice"):
+        config.from_mapping(
+            {"name": "twice", "data": SCENES, "factors": {"train.schedule": levels}}
+        )
     pipelines = [["a", ["b"]], ["a", "b"]]
     described = experiment(factors={"train.augmentation": pipelines}, baseline={})
     assert described.factors == {"train.augmentation": pipelines}

@@ -101,7 +101,7 @@ def test_pairs_beyond_the_cache_are_read_again(tmp_path, monkeypatch):
 # fmt: off
 CLASSES = {
     "unknown key": ("names: [a]\ncolors: [[1, 2, 3]]", "unknown key 'colors'; did you mean 'colours'"),
-    "no names": ("masks: ids", "names: Field required"),
+    "no names": ("masks: ids", "names: is missing"),
     "empty names": ("names: []", "names"),
     "names that are none": ("names: [a, no]", "names"),
     "a name twice": ("names: [a, a]", "names: a name is given twice"),
@@ -132,9 +132,9 @@ def test_a_wrong_classes_file_is_explained(kind, tmp_path):
     write(tmp_path, text)
     with pytest.raises(UserError) as error:
         load(tmp_path)
-    assert str(error.value).startswith(f"{tmp_path / 'classes.yaml'}: ")
+    for line in str(error.value).splitlines():
+        assert line.startswith(f"{tmp_path / 'classes.yaml'}: ")
     assert message in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
