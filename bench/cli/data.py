@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.data_init import data_init
 from bench.cli.terminal import (
     Data,
     Set,
@@ -51,6 +52,9 @@ def data_list(data: Data = Path("data")) -> int:
     rows = [(one.name, "yes" if one.problem is None else "no", one.about) for one in listed]
     table(("dataset", "ready", "what it is"), rows)
     return 0
+
+
+app.command("init")(data_init)
 
 
 @app.command("install")

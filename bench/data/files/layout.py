@@ -31,7 +31,8 @@ class Layout(Settings):
     """Patterns of images and masks (``bench.data.files.patterns``), and lists of names.
 
     ``masks`` has as many ``*`` as ``images``; they stand for the same, in their order. ``splits``
-    are the folders that ``{split}`` stands for, where they have other names than the splits.
+    are the folders that ``{split}`` stands for, of all splits that are read; without it, they have
+    the names of the splits.
     ``lists`` are files with the names of a split's images, one a line, or with an image and
     its mask in each line.
     """
@@ -51,6 +52,8 @@ class Layout(Settings):
         used = list(self.split_folders().values())
         if len(set(used)) < len(used) or any(not name.strip("/.") for name in used):
             raise ValueError("splits: each is a folder of its own")
+        if self.splits and not {"train", "val"} <= self.splits.keys():
+            raise ValueError("splits: train and val are needed")
         if self.images is None or self.masks is None:
             if self.splits:
                 raise ValueError("splits: they need {split} in images")
@@ -73,9 +76,8 @@ class Layout(Settings):
 
     def split_folders(self) -> dict[str, str]:
         """Return what ``{split}`` stands for, by split."""
-        folders: dict[str, str] = dict(self.splits.items())
-        free = [name for name in SPLITS if name not in folders.values()]
-        return {name: folders.get(name, name) for name in SPLITS if name in folders or name in free}
+        named: dict[str, str] = dict(self.splits.items())
+        return named or {name: name for name in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,9 @@ def _with_masks(found: _Found, split: str, named: Mapping[str, Path | None]) -> 
             in_split = image.split if "{split}" in pattern else None
             mask = found.masks.get((in_split, *image.stars))
             if mask is None:
-                missing.append(patterns.filled(pattern, folders[image.split or split], image.stars))
+                missing.append(
+                    patterns.filled(pattern, folders.get(image.split or split, split), image.stars)
+                )
                 continue
         masks[name] = mask
     if missing:

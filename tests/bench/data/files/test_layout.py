@@ -97,7 +97,11 @@ def test_splits_may_have_other_names_and_masks_lie_beside_images(tmp_path):
 
 def test_the_test_images_may_be_those_to_validate_on(tmp_path):
     touch(tmp_path, *(f"{kind}/{split}/a.png" for kind in "im" for split in ("train", "test")))
-    layout = {"images": "i/{split}/*.png", "masks": "m/{split}/*.png", "splits": {"val": "test"}}
+    layout = {
+        "images": "i/{split}/*.png",
+        "masks": "m/{split}/*.png",
+        "splits": {"train": "train", "val": "test"},
+    }
     assert files_of(tmp_path, **layout) == {
         "train": ["i/train/a.png m/train/a.png"],
         "val": ["i/test/a.png m/test/a.png"],
@@ -226,7 +230,8 @@ WRONG_LAYOUTS = {
     "lossy masks": ({"images": "a/*.jpg", "masks": "b/*.jpg"}, r"masks: 'b/\*\.jpg' must end in \.\* or one of \.bmp"),
     "too few stars": ({"images": "a/*/*.png", "masks": "b/*.png"}, r"masks has 1 \* and images 2"),
     "no split of images": ({"images": "a/*.png", "masks": "b/{split}/*.png"}, r"images: \{split\} is missing"),
-    "folders of nothing": ({"splits": {"val": "validation"}}, r"splits: they need \{split\}"),
+    "folders of nothing": ({"splits": {"train": "a", "val": "b"}}, r"splits: they need \{split\}"),
+    "no folder for training": ({"images": "{split}/*.png", "masks": "m/{split}/*.png", "splits": {"val": "test"}}, "splits: train and val are needed"),
     "one folder of two splits": ({"images": "{split}/*.png", "masks": "m/{split}/*.png", "splits": {"train": "a", "val": "a"}}, "each is a folder of its own"),
     "a list that leads out": ({"lists": {"train": "../a.txt"}}, r"'\.\./a\.txt' does not lead"),
     "another split": ({"lists": {"training": "a.txt"}}, "training"),
