@@ -119,14 +119,23 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
 
 
 def _show_plan(prepared: Prepared) -> None:
-    """List the trials of each arm, and say how long those that are not stored may take."""
-    trials, keys = prepared.trials, [trial.key for trial in prepared.trials]
-    unfinished = set(pending(prepared.store.held(keys), keys))
+    """List the trials of each arm, and say how long those that are not stored may take.
+
+    Of what is stored the records are read; details and pictures are looked at by a run.
+    """
+    from bench.experiment import plan
+
+    trials, experiment = prepared.trials, prepared.experiment
+    described = plan.describe(experiment, trials, prepared.command)
+    held, damaged = prepared.store.of_plan(described)
+    for line in damaged:
+        warn(f"{line}; `run` measures this trial again")
+    unfinished = set(pending(held, (trial.key for trial in trials)))
     seeds: dict[str, list[str]] = {}
     for trial in trials:
         mark = "" if trial.key in unfinished else "✓"
         seeds.setdefault(trial.arm.label, []).append(f"{trial.seed}{mark}")
-    replicate = MEASUREMENTS[prepared.experiment.measure].replicate
+    replicate = MEASUREMENTS[experiment.measure].replicate
     rows = [(label, " ".join(marks)) for label, marks in seeds.items()]
     table(("arm", f"{replicate}s (✓ stored)"), rows)
     say(f"{len(trials)} trials, {len(trials) - len(unfinished)} of them stored")

@@ -33,8 +33,8 @@ def seconds(
     timed, once for all arms that differ in nothing that costs time. Good to a factor of two.
     ``store`` holds what was measured before, ``root`` the datasets.
     """
-    done = (record for record in store.records() if record.status == "done")
-    took = {_text(record.settings): record.seconds for record in done}
+    readable = store.held(store.keys()).values()
+    took = {_text(one.settings): one.seconds for one in readable if one.status == "done"}
     step_times: dict[str, float] = {}
     datasets: dict[DatasetSettings, Dataset] = {}
     total = 0.0

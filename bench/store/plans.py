@@ -88,6 +88,8 @@ class Plan(Stored):
         """Refuse keys that occur twice, an arm of two labels, and one with other seeds."""
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: one is given twice")
+        if self.seeds and not self.trials:
+            raise ValueError("trials: none, but there are seeds")
         if len({trial.key for trial in self.trials}) < len(self.trials):
             raise ValueError("trials: two have the same key")
         seeds: dict[str, list[int]] = {}

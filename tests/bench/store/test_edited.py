@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import shutil
 from collections import Counter
 
 import pandas as pd
@@ -18,8 +19,10 @@ import pytest
 
 from bench.__main__ import main
 from bench.errors import UserError
+from bench.experiment import estimate
 from bench.store import loading
 from tests.bench import made_stores
+from tests.bench import real_trials as kept_trials
 
 EDITS, FIRST = (int(os.environ.get(f"BENCH_FUZZ{n}", d)) for n, d in (("", "30"), ("_FIRST", "0")))
 
@@ -137,18 +140,18 @@ def parsed(content):
 
 
 def command(*arguments):
-    """Run a command; return its exit status and what it complained of."""
+    """Run a command; return its exit status, what it complained of, and what it printed."""
     with (
         contextlib.redirect_stderr(io.StringIO()) as err,
-        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stdout(io.StringIO()) as out,
     ):
         status = main([str(one) for one in arguments])
-    return status, err.getvalue()
+    return status, err.getvalue(), out.getvalue()
 
 
 def report(store):
     """Write a report as a person does; return exit status, complaints, and its arms and text."""
-    status, err = command(
+    status, err, _ = command(
         "report", "--results", store.folder.parent, "--format", "md,csv", store.folder.name
     )
     if status:
@@ -203,20 +206,18 @@ def reported(store, path, before):
     raise AssertionError("a number differs, and nothing says why")
 
 
-def test_no_edit_is_believed_and_none_is_a_traceback(edited, without_figures):
-    store, originals = edited
-    before = scores(report(store)[2])
-    found, seen = Counter(), {}
+def each_edit(originals, judge, *, edits=EDITS):
+    """Edit stored files one at a time; ``judge(path)`` says what comes of it, or fails."""
+    found, failures = Counter(), []
     bodies = {path: parsed(content) for path, content in originals.items()}
     weights = [4 if kind_of(p) == "plan" else 2 if kind_of(p) == "record" else 1 for p in bodies]
-    failures = []
-    for number in range(FIRST, FIRST + EDITS):
+    for number in range(FIRST, FIRST + edits):
         rng = random.Random(number)
         path = rng.choices(list(bodies), weights)[0]
         body, where, kind = edit(bodies[path], rng)
         try:
             path.write_bytes(sealed(body))
-            found[outcome(store, path, before, seen)] += 1
+            found[judge(path)] += 1
         except Exception as error:
             failures.append(
                 f"edit {number}: {path.name} {where} {kind}: {type(error).__name__}: {str(error)[:200]}"
@@ -225,3 +226,45 @@ def test_no_edit_is_believed_and_none_is_a_traceback(edited, without_figures):
             path.write_bytes(originals[path])
     print(dict(found), len(failures))  # noqa: T201
     assert not failures, "\n".join(failures[:40])
+
+
+def test_no_edit_is_believed_and_none_is_a_traceback(edited, without_figures):
+    store, originals = edited
+    before, seen = scores(report(store)[2]), {}
+    each_edit(originals, lambda path: outcome(store, path, before, seen))
+
+
+@pytest.fixture(params=["accuracy", "throughput"])
+def planned(request, tmp_path, real_trials):
+    """Return the files of a store whose trials an experiment plans, and the line that shows them."""
+    kinds = {"accuracy": (kept_trials.scored, 3), "throughput": (kept_trials.timed,)}
+    measure, *options = kinds[request.param]
+    made = measure(real_trials, *options).folder
+    store = shutil.copytree(made, tmp_path / "real")
+    where = ["--data", made.parent / "data", "--results", tmp_path, "--device", "cpu"]
+    originals = {path: path.read_bytes() for path in sorted(store.rglob("*.json"))}
+    return originals, ["run", made.parent / "real.yaml", *where, "--dry-run"]
+
+
+def test_a_dry_run_and_status_name_what_was_edited_or_are_as_before(planned, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate, "_image_seconds", lambda *args: 0.01)
+    originals, show = planned
+    count = ["status", "--results", tmp_path]
+    whole, rest = command(*show), command(*count)
+    trials = sum(kind_of(path) == "record" for path in originals)
+    assert whole[:2] == rest[:2] == (0, "")
+    assert f"{trials} trials, {trials} of them stored" in whole[2]
+
+    def judge(path):
+        for line, before in ((show, whole), (count, rest)):
+            status, err, out = command(*line)
+            if err:
+                assert path.name in err
+                assert len(err.splitlines()) == 1, err
+                assert f"{trials} of them stored" not in out
+            else:
+                assert (status, out) == before[::2]
+            assert status == 0 or line is count
+        return "named" if err else "same"
+
+    each_edit(originals, judge, edits=EDITS // 3)
