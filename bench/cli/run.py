@@ -126,7 +126,8 @@ def _show_plan(prepared: Prepared) -> None:
     from bench.experiment import plan
 
     trials, experiment = prepared.trials, prepared.experiment
-    described = plan.describe(experiment, trials, prepared.command)
+    folder = prepared.store.folder
+    described = plan.describe(experiment, trials, prepared.command, folder=folder)
     held, damaged = prepared.store.of_plan(described)
     for line in damaged:
         warn(f"{line}; `run` measures this trial again")
