@@ -11,7 +11,18 @@ import sys
 
 import typer
 
-from bench.cli import compare, convert, data, export, report, run, schema, status, streams
+from bench.cli import (
+    compare,
+    convert,
+    data,
+    evaluate,
+    export,
+    report,
+    run,
+    schema,
+    status,
+    streams,
+)
 from bench.cli.terminal import HELP_OPTIONS, complain, complain_of, help_without_command, warn
 from bench.errors import UserError
 
@@ -27,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(run.run)
+app.command()(evaluate.evaluate)
 app.command()(status.status)
 app.command()(report.report)
 app.command()(compare.compare)

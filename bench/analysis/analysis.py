@@ -16,6 +16,7 @@ from bench.analysis.stats.sample import Sample, bartlett
 from bench.store import loading
 from bench.store.folder import Store
 from bench.store.frame import Results
+from bench.store.loading import Refuse
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ class Analysis(Results):
         }
 
 
-def load(store: Store) -> Analysis:
-    """Read a results folder; UserError if it holds no experiment, or its plan is damaged."""
-    return Analysis(**vars(loading.load(store)))
+def load(store: Store, *, refuse: Refuse = lambda record: None) -> Analysis:
+    """Read a results folder; UserError if it holds no experiment, or its plan is damaged.
+
+    A record of which ``refuse`` says why it is none of these results counts as not there.
+    """
+    return Analysis(**vars(loading.load(store, refuse=refuse)))

@@ -108,6 +108,8 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
     name, failed = prepared.experiment.name, outcome.failed
     if not quiet:
         counts = f"{outcome.stored} were stored already, {outcome.measured} measured now"
+        if outcome.scored:
+            counts += f" ({outcome.scored} of them from stored weights, without training)"
         say(f"{name}: {len(prepared.trials)} trials: {counts}, {len(failed)} failed")
         folder = prepared.store.folder
         elsewhere = [] if folder.parent == Path("results") else ["--results", str(folder.parent)]

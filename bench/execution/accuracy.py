@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import safetensors.torch
@@ -15,12 +14,11 @@ from bench.data import border_weights, normalisation, registry
 from bench.data.batches import Batches, BatchSettings
 from bench.data.dataset import Dataset, class_pixels
 from bench.errors import UserError
-from bench.evaluation import own_metrics, predict, samples
-from bench.evaluation.boundary import PerImageScores
-from bench.evaluation.counts import ImageCounts, confusion_json, soft_json
+from bench.evaluation import predict
 from bench.evaluation.evaluate import evaluate, study_scores
 from bench.evaluation.predict import Predictor
 from bench.evaluation.samples import Put
+from bench.execution import scoring
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import TrialSettings
 from bench.profiling import flops, memory
@@ -28,7 +26,6 @@ from bench.store.results import AccuracyResult, Input, Memory
 from bench.training import losses, models
 from bench.training.loop import Trained, train
 from bench.training.precision import float32_as
-from unet import metrics
 
 # Of the scores, those that are kept of every epoch.
 EPOCH_SCORES = ("mean_iou", "classes_averaged", "pixel_accuracy", "mean_class_accuracy")
@@ -54,10 +51,14 @@ class Setup:
 def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured:
     """Train and evaluate one network; the seed decides initialisation, order and augmentation.
 
+    Where the context has a stored training of the same network, its weights are evaluated.
+
     Raises:
         UserError: if the data or an option is not there.
         Diverged: if the loss is no number any more.
     """
+    if context.training is not None:
+        return scoring.measure(settings, seed, context)
     torch.set_num_threads(settings.train.threads)
     setup = _setup(settings, seed, context)
     memory.reset(context.device)
@@ -145,7 +146,7 @@ def _watching(setup: Setup, seed: int) -> Callable[[nn.Module], dict[str, Any]]:
     crops = BatchSettings(**settings.train.model_dump(include=cut))
 
     def watch(model: nn.Module) -> dict[str, Any]:
-        found = scores(evaluate(model, split, predictor, len(dataset.classes)))
+        found = scoring.scores(evaluate(model, split, predictor, len(dataset.classes)))
         row = {name: found[name] for name in EPOCH_SCORES}
         if settings.evaluate.study:
             watched_crops = Batches(split, crops, seed=seed, workers=0, margin=margin)
@@ -157,39 +158,24 @@ def _watching(setup: Setup, seed: int) -> Callable[[nn.Module], dict[str, Any]]:
 
 def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> Measured:
     """Evaluate the trained network, and put together what is stored of the trial."""
-    dataset, model, wanted = setup.dataset, setup.model, setup.settings.evaluate
-    evaluated, classes = dataset.splits[wanted.split], len(dataset.classes)
-    predictor = replace(setup.predictor, views=wanted.tta)
-    per_image = PerImageScores(classes, own_metrics.scores(dataset, wanted.metrics))
-    counts = evaluate(model, evaluated, predictor, classes, on_image=per_image.add)
-    chosen = samples.choose(counts, wanted)
+    model, wanted = setup.model, setup.settings.evaluate
+    scored = scoring.score(model, setup.dataset, setup.predictor, wanted, put)
     checkpoint = None
     state = {name: v.detach().cpu().contiguous() for name, v in model.state_dict().items()}
     if wanted.keeps(sum(value.nbytes for value in state.values())):
         checkpoint = put(safetensors.torch.save(state), ".safetensors")
     result = AccuracyResult(
-        classes=dataset.classes,
-        palette=tuple((r, g, b) for r, g, b in dataset.palette.tolist()),
-        split=wanted.split,
+        **scored.result,
         watched_split=setup.watched,
         chosen_epoch=trained.epoch,
-        metrics={**scores(counts), **per_image.metrics()},
-        counts=_counts(setup, len(counts.names)),
+        counts=_counts(setup, scored.images),
         training_seconds=trained.seconds,
         memory=peaks,
-        input=Input(**asdict(predictor.normalisation)),
-        examples=samples.keep(chosen, model, evaluated, predictor, put),
+        input=Input(**asdict(setup.predictor.normalisation)),
         checkpoint=checkpoint,
-        note=dataset.note or None,
     )
-    details = {
-        "history": trained.history,
-        "confusion": confusion_json(counts),
-        "soft": soft_json(counts),
-        "per_image": per_image.json(),
-        "train_pixels": setup.train_pixels,
-    }
-    return Measured(result, details)
+    known = {"history": trained.history, "train_pixels": setup.train_pixels}
+    return Measured(result, {**known, **scored.details})
 
 
 def _counts(setup: Setup, evaluated: int) -> dict[str, float]:
@@ -203,22 +189,3 @@ def _counts(setup: Setup, evaluated: int) -> dict[str, float]:
         "steps": settings.train.epochs * len(batches),
         **flops.of(settings.model, settings.train, setup.dataset, setup.predictor, batch_size=size),
     }
-
-
-def scores(counts: ImageCounts) -> dict[str, Any]:
-    """Return every score of the whole split's confusion matrix, as JSON (undefined: None)."""
-    matrix = torch.from_numpy(counts.matrices.sum(axis=0))
-    return {
-        **{name: _number(score(matrix)) for name, score in metrics.SCORES.items()},
-        "classes_averaged": int(metrics.classes_averaged(matrix)),
-        "classes_in_truth": int((matrix.sum(1) > 0).sum()),
-        **{
-            name: [_number(value) for value in score(matrix)]
-            for name, score in metrics.CLASS_SCORES.items()
-        },
-    }
-
-
-def _number(value: torch.Tensor | float) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None

@@ -44,7 +44,7 @@ def check_data(trial: Trial, measurement: Measurement, root: Path) -> None:
     """Raise Changed if the images that a trial reads are not those that it was planned with."""
     settings = trial.arm.settings
     try:
-        found = data_digest.of_trial(settings, measurement.name, root)
+        found = data_digest.of_trial(trial, measurement.name, root)
         why = "they were changed after the run was started"
     except UserError as error:
         found, why = "", str(error)

@@ -25,6 +25,7 @@ from bench.store.files import Damaged, Unwritable
 from bench.store.folder import Store
 from bench.store.records import Record
 from bench.store.results import Result
+from bench.store.trainings import StoredTraining
 from bench.training.checkpointing import Checkpointer, Interrupted
 from bench.training.loop import Diverged
 
@@ -37,7 +38,8 @@ class Job:
     """A trial to be measured; a process somewhere else needs nothing more to do it.
 
     ``root`` is the folder of the datasets, ``workers`` counts loader processes, ``attempts`` how
-    often the trial was tried when the runner last looked.
+    often the trial was tried when the runner last looked. Of a ``training`` that is stored the
+    weights are scored, and nothing is trained.
     """
 
     trial: Trial
@@ -48,6 +50,7 @@ class Job:
     device: str = "cpu"
     workers: int = 0
     attempts: int = 0
+    training: StoredTraining | None = None
 
 
 def perform(
@@ -127,6 +130,7 @@ def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str
         workers=job.workers,
         on_epoch=note,
         checkpointer=Checkpointer(partial(store.read_partial, key), write, stop=stop),
+        training=job.training,
     )
     started, clock = datetime.now(UTC), time.perf_counter()
     status, reason, measured = "done", None, Measured()

@@ -78,7 +78,8 @@ class Bars(Progress):
             self.bars.remove_task(self.trials.pop(key))
         self.over.clear()
         name = f"{trial.arm.label}, {job.measurement.replicate} {trial.seed}"
-        epochs = trial.arm.settings.train.epochs if job.measurement.trains else 1
+        trains = job.measurement.trains and job.training is None
+        epochs = trial.arm.settings.train.epochs if trains else 1
         self.trials[trial.key] = self.bars.add_task(name, total=epochs, note="")
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:

@@ -22,9 +22,10 @@ from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Review, Stale
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
-from bench.store import claims
+from bench.store import claims, trainings
 from bench.store.folder import Store
 from bench.store.records import Record, is_result, pending
+from bench.store.trainings import StoredTraining
 from bench.training.checkpointing import Interrupted
 
 ATTEMPTS = 3  # at a trial whose measurement something disturbed, in one run
@@ -56,6 +57,7 @@ class Outcome:
     stored: int
     measured: int
     failed: tuple[Record, ...]
+    scored: int = 0  # of those measured: with stored weights, without training
 
 
 def prepare(
@@ -131,17 +133,19 @@ def run_experiment(
             records = store.held(keys)
         wanted = pending(records, (key for key in keys if key not in found.accepted))
         jobs = _jobs(prepared, records, wanted)
+        scored = sum(job.training is not None for job in jobs)
         stored = len(trials) - len(jobs)
         with progress.sweep(len(trials), stored=stored):
-            records |= _measure(jobs, prepared.executor, progress, stop, warn)
+            records |= measure(jobs, prepared.executor, progress, stop, warn)
     records |= {key: stale.record for key, stale in found.accepted.items()}
     failed = tuple(records[key] for key in keys if not is_result(records[key]))
-    return Outcome(stored, len(jobs), failed)
+    return Outcome(stored, len(jobs), failed, scored)
 
 
 def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[str]) -> list[Job]:
     """Return what is to be measured, in the order of measuring."""
     keys, experiment = set(wanted), prepared.experiment
+    stored = _trainings(prepared, keys)
     return [
         Job(
             trial,
@@ -152,13 +156,24 @@ def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[st
             device=str(prepared.device),
             workers=prepared.workers,
             attempts=records[trial.key].attempts if trial.key in records else 0,
+            training=stored.get(trial.key),
         )
         for trial in plan.measuring_order(experiment, prepared.trials)
         if trial.key in keys
     ]
 
 
-def _measure(
+def _trainings(prepared: Prepared, wanted: set[str]) -> dict[str, StoredTraining]:
+    """Return the stored training of each trial that differs from it only in how it is scored."""
+    kind, store = prepared.experiment.measure, prepared.store
+    if not MEASUREMENTS[kind].trains or not trainings.anything_stored(store):
+        return {}
+    trials = [trial for trial in prepared.trials if trial.key in wanted]
+    same = {trial.key: plan.same_training(kind, trial, prepared.root) for trial in trials}
+    return trainings.find(store, same)
+
+
+def measure(
     jobs: Sequence[Job],
     executor: Executor,
     progress: Progress,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.store.results import Result
+from bench.store.trainings import StoredTraining
 from bench.training.checkpointing import Checkpointer
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class RunContext:
     on_epoch: Callable[[EpochRow], None] = lambda row: None  # called with each row of the history
     # Brings back and keeps the state of an unfinished training.
     checkpointer: Checkpointer = field(default_factory=Checkpointer)
+    training: StoredTraining | None = None  # of the same network, to be scored and not repeated
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.data import registry
 from bench.data.dataset import Dataset, fingerprint
-from bench.experiment.trial import TrialSettings
+from bench.experiment.trial import Trial
 
 
 def of_dataset(dataset: Dataset, splits: tuple[str, ...]) -> str:
@@ -16,10 +16,14 @@ def of_dataset(dataset: Dataset, splits: tuple[str, ...]) -> str:
     return fingerprint(*dataset.classes, *(read or [f"{dataset.in_channels} channels"]))
 
 
-def of_trial(settings: TrialSettings, measure: str, root: Path) -> str:
+def of_trial(trial: Trial, measure: str, root: Path) -> str:
     """Return the digest of a trial's images as they are now; of files that are as they were when
     this process looked last (size, times, inode), the content is not read again.
 
     UserError if they are not there, or not what they should be.
     """
+    settings = trial.arm.settings
+    if trial.one_split:
+        dataset = registry.load(settings.data.for_seed(trial.seed), root)
+        return of_dataset(dataset, (settings.evaluate.split,))
     return of_dataset(registry.load(settings.data, root), settings.splits(measure))

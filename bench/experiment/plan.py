@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from bench.data import border_weights, normalisation, registry
 from bench.data.dataset import Dataset, DatasetSettings
 from bench.errors import UserError, nearest
 from bench.evaluation import own_metrics
+from bench.evaluation.predict import VIEWS
 from bench.experiment import code_digest, contract, data_digest, design, environment
 from bench.experiment.config import Experiment
 from bench.experiment.levels import named, names
@@ -55,10 +58,26 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
             )
         made_of[digest] = arm, provenance
     return [
-        Trial(hashlib.sha256(f"{digest} {seed}".encode()).hexdigest()[:20], arm, seed, provenance)
+        Trial(_key(digest, seed), arm, seed, provenance)
         for seed in experiment.seeds
         for digest, (arm, provenance) in made_of.items()
     ]
+
+
+def same_training(measure: str, trial: Trial, root: Path) -> list[str]:
+    """Return the keys of trials that train the same network and differ in how it is scored.
+
+    They are this trial, on every split of its dataset and with every kind of averaged predictions.
+    """
+    settings, keys = trial.arm.settings, []
+    dataset = registry.load(settings.data, root)
+    for split, tta in itertools.product(dataset.splits, VIEWS):
+        evaluate = settings.evaluate.model_copy(update={"split": split, "tta": tta})
+        other = settings.model_copy(update={"evaluate": evaluate})
+        arm = replace(trial.arm, settings=other, effective=other.effective(measure))
+        data = data_digest.of_dataset(dataset, other.splits(measure))
+        keys.append(_key(_digest(measure, arm, {**trial.provenance, "data": data}), trial.seed))
+    return keys
 
 
 def measuring_order(experiment: Experiment, trials: Sequence[Trial]) -> list[Trial]:
@@ -183,3 +202,7 @@ def _digest(measure: str, arm: Arm, provenance: Provenance) -> str:
     decides = {"measure": measure, "settings": arm.effective, **provenance}
     canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _key(digest: str, seed: int) -> str:
+    return hashlib.sha256(f"{digest} {seed}".encode()).hexdigest()[:20]

@@ -149,9 +149,13 @@ class Arm:
 
 @dataclass(frozen=True)
 class Trial:
-    """One arm with one seed. ``provenance`` holds digests of data, measuring code, versions."""
+    """One arm with one seed. ``provenance`` holds digests of data, measuring code, versions.
+
+    ``one_split`` tells whether its data are those of the split that it is scored on, and no others.
+    """
 
     key: str
     arm: Arm
     seed: int
     provenance: Mapping[str, str]
+    one_split: bool = False

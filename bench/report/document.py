@@ -9,7 +9,7 @@ from functools import cached_property
 from matplotlib.figure import Figure
 
 from bench.analysis.analysis import Analysis
-from bench.report.content import audit
+from bench.report.content import audit, evaluations
 from bench.report.figures.registry import FIGURES
 
 
@@ -29,3 +29,8 @@ class Document:
     def audits(self) -> tuple[audit.Section, ...]:
         """The metric audit, once for each set of pixels that arms were evaluated on."""
         return audit.sections(self.results)
+
+    @cached_property
+    def evaluations(self) -> tuple[evaluations.Section, ...]:
+        """What the stored networks score elsewhere, once for each way in which they were scored."""
+        return evaluations.sections(self.results)

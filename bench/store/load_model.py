@@ -62,7 +62,21 @@ def of_trial(
     The trial is the one with this ``arm`` (its label), ``seed``, and a key that begins so.
     UserError if that is no single trial, or it is not finished, or its weights were not kept.
     """
-    record = _finished(store, _chosen(store, arm=arm, seed=seed, key=key))
+    return of_record(store, finished(store, arm=arm, seed=seed, key=key))
+
+
+def finished(
+    store: Store, *, arm: str | None = None, seed: int | None = None, key: str | None = None
+) -> Record:
+    """Return the record of a trial that trained a network; raises as ``of_trial``."""
+    return _finished(store, _chosen(store, arm=arm, seed=seed, key=key))
+
+
+def of_record(store: Store, record: Record) -> Trained:
+    """Return the network that a finished trial trained, whose weights ``store`` holds.
+
+    UserError if they were not kept, are damaged or do not fit the network.
+    """
     result = record.accuracy
     if result is None or result.checkpoint is None:
         which = f"{record.experiment}: {record.label}, seed {record.seed}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bench.errors import UserError
 from bench.store.checks import Contradicted, sampled
@@ -15,20 +15,28 @@ from bench.store.plans import PlannedTrial
 from bench.store.records import Record
 from bench.store.results import AccuracyResult
 
+Refuse = Callable[[Record], str | None]  # why a record is not to be used, or None
+
 _TRIAL = ("key", "arm", "seed", "status", "reason", "seconds")
 _CLASS = ("key", "arm", "seed", "class")
 _EPOCH = ("key", "arm", "seed", "status", "epoch", "train_loss")
 
 
 @collector_paused()
-def load(store: Store) -> Results:
-    """Read a results folder; UserError if it holds no experiment, or its plan is damaged."""
+def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
+    """Read a results folder; UserError if it holds no experiment, or its plan is damaged.
+
+    A record of which ``refuse`` says why it is none of these results counts as not there.
+    """
     plan = store.read_plan()
     if plan is None:
         raise UserError(f"{store.folder}: holds no experiment (there is no plan.json)")
     planned = plan.labelled()
     keys = {trial.key for trial in planned}
     records, damaged = store.of_plan(plan)
+    refused = {key: why for key, record in records.items() if (why := refuse(record))}
+    records = {key: record for key, record in records.items() if key not in refused}
+    damaged += refused.values()
     trials, classes, history, counts = [], [], [], {}
     for trial in planned:  # in one pass: details are by far the largest files
         head: Row = {"key": trial.key, "arm": trial.label, "seed": trial.seed}

@@ -16,6 +16,7 @@ from bench.metrics import METRICS
 from bench.store.stored import (
     Blob,
     Json,
+    Key,
     NotNegative,
     Numbers,
     Positive,
@@ -94,6 +95,9 @@ class AccuracyResult(Stored):
     )
     examples: tuple[Example, ...] = ()
     checkpoint: Blob | None = Field(None, description="blob of the weights, as safetensors")
+    trained: Key | None = Field(
+        None, description="the trial whose stored weights were scored; None: this one trained them"
+    )
     note: str | None = Field(None, description="what a reader of these scores has to know")
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.evaluation.counts import ImageCounts, confusion_json, soft_json
-from bench.execution import accuracy
+from bench.execution import scoring
 from bench.store.folder import Store
 from bench.store.plans import Plan
 from bench.store.records import Record
@@ -333,7 +333,7 @@ def scores_of(details, classes):
         for truth, prediction, pixels in entries:
             matrix[truth, prediction] = pixels
     sums = np.zeros(shape[:2])
-    found = accuracy.scores(ImageCounts(tuple(range(shape[0])), matrices, sums, sums))
+    found = scoring.scores(ImageCounts(tuple(range(shape[0])), matrices, sums, sums))
     boundary = np.zeros((2, classes))
     for image in details["per_image"].values():
         for label, *counts in image["boundary"]:

@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from bench.report.content import audit, cost, effect_views, views
+from bench.report.content import audit, cost, effect_views, evaluations, views
 from bench.report.content.plain import plain
 from bench.report.content.prose import say
 from bench.report.content.table import MOST_ROWS
@@ -32,6 +32,7 @@ from bench.report.formats.strips import Strips
 SECTIONS = {
     "effects": "Effects",
     "arms": "Arms",
+    "evaluations": "Stored networks scored again",
     "interactions": "Interactions",
     "curves": "Learning curves",
     "classes": "IoU by class",
@@ -70,6 +71,9 @@ def render(document: Document) -> str:
         "statistics": effect_views,
         "costs": cost,
         "audits": document.audits,
+        "elsewhere": evaluations,
+        "scored_again": document.evaluations,
+        "say_of": say,
         "variants": audit.definitions(),
         "drawn": {name: _drawn(one) for name, one in figures.items() if name not in NOT_DRAWN},
         "pictures": pictures,

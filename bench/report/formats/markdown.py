@@ -8,7 +8,7 @@ from functools import cache, partial
 import jinja2
 from markupsafe import Markup
 
-from bench.report.content import audit, cost, effect_views, views
+from bench.report.content import audit, cost, effect_views, evaluations, views
 from bench.report.content.plain import plain
 from bench.report.content.prose import say
 from bench.report.content.table import MOST_ROWS, Table
@@ -34,6 +34,9 @@ def render(document: Document) -> str:
         statistics=effect_views,
         costs=cost,
         audits=document.audits,
+        elsewhere=evaluations,
+        scored_again=document.evaluations,
+        say_of=say,
         variants=audit.definitions(),
         figures={name: caption.partition(". ")[::2] for name, caption in captions.items()},
         most_rows=MOST_ROWS,

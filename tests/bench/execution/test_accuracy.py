@@ -15,7 +15,7 @@ from bench.data import registry
 from bench.errors import UserError
 from bench.evaluation import predict
 from bench.evaluation.evaluate import evaluate
-from bench.execution import accuracy
+from bench.execution import accuracy, scoring
 from bench.experiment.context import RunContext
 from bench.experiment.trial import TrialSettings
 from bench.store.details import Details
@@ -192,7 +192,7 @@ def test_a_checkpoint_is_the_network_that_was_scored():
     model.load_state_dict(safetensors.torch.load(blobs[found.result.checkpoint]))
     predictor = predict.predictor(settings.model, settings.train, device=CPU, precision="fp32")
     again = evaluate(model, dataset.splits["val"], predictor, len(dataset.classes))
-    assert accuracy.scores(again).items() <= found.result.metrics.items()
+    assert scoring.scores(again).items() <= found.result.metrics.items()
     assert measure(evaluate={"checkpoint": False})[1].result.checkpoint is None
 
 

@@ -1,0 +1,209 @@
+"""Score the stored networks of an experiment again: what ``python -m bench evaluate`` does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bench.data import registry
+from bench.errors import UserError, nearest
+from bench.evaluation.predict import VIEWS
+from bench.execution import executors, scoring
+from bench.execution.job import Job, Stop
+from bench.execution.progress import Progress
+from bench.execution.run_experiment import Outcome, measure
+from bench.experiment import code_digest, data_digest, environment, reconcile
+from bench.experiment.reconcile import Review
+from bench.experiment.trial import Arm, Trial, TrialSettings
+from bench.measurements import MEASUREMENTS
+from bench.store import evaluations
+from bench.store.folder import Store
+from bench.store.plans import Plan, PlannedTrial
+from bench.store.records import Record, is_result, pending
+from bench.store.trainings import StoredTraining, weights_of
+
+SPLITS = ("val", "test", "train")
+MEASUREMENT = MEASUREMENTS["accuracy"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Stored networks of an experiment that can be scored; nothing is written yet.
+
+    ``without`` has a line for each trial that was chosen and has no weights; ``other_code`` counts
+    those chosen whose weights other code has trained.
+    """
+
+    plan: Plan  # of the folder ``store``, in which the scores are stored
+    store: Store
+    jobs: tuple[Job, ...]
+    without: tuple[str, ...]
+    other_code: int
+
+
+def prepare(
+    trained: Store,
+    *,
+    split: str,
+    tta: str | None = None,
+    arm: str | None = None,
+    seed: int | None = None,
+    data: str | Path | None = None,
+    device: str = "auto",
+    command: str = "",
+) -> Evaluation:
+    """Find the networks of an experiment, and check that they can be scored on a split.
+
+    ``tta`` None predicts as each trial was set to; ``arm`` and ``seed`` None choose all. UserError
+    if an argument is wrong, or the dataset has no such split or other classes.
+    """
+    for option, name, known in (("split", split, SPLITS), ("tta", tta, tuple(VIEWS))):
+        if name is not None and name not in known:
+            raise UserError(f"--{option}: unknown {option} {name!r}{nearest(name, known)}")
+    plan = trained.read_plan()
+    if plan is None or not MEASUREMENTS[plan.measure].trains:
+        raise UserError(f"{trained.folder.name}: trains no networks that could be scored")
+    for name, given in (("evaluate.split", split), ("evaluate.tta", tta)):
+        if given is not None and name in plan.factors:
+            raise UserError(f"{plan.name}: {name} is what its arms differ in, and cannot be set")
+    _check_chosen(plan, arm, seed)
+    root, found = (
+        Path(data or os.environ.get("BENCH_DATA") or "data"),
+        environment.find_device(device),
+    )
+    tta = _other(trained, plan, tta)
+    store = evaluations.store_of(trained, split, tta)
+    planned, jobs, without, other_code = [], [], [], 0
+    for one in plan.labelled():
+        chosen = arm in (None, one.label) and seed in (None, one.seed)
+        record, why = _network(trained, one)
+        if record is None:
+            planned.append(one.model_copy(update={"stale": ()}))
+            without += [f"{one.label}, seed {one.seed}: {why}"] if chosen else []
+            continue
+        trial = _trial(trained, record, one, root, split, tta)
+        planned.append(one.model_copy(update={"key": trial.key, "stale": ()}))
+        if chosen:
+            training = StoredTraining(trained, trained, record.key, shared=False)
+            other_code += record.provenance.get("code") != trial.provenance["code"]
+            jobs.append(
+                Job(trial, plan.name, MEASUREMENT, store, root, str(found), training=training)
+            )
+    trials = {"trials": tuple(_as_planned(plan, planned)), "command": command}
+    return Evaluation(
+        plan.model_copy(update=trials), store, tuple(jobs), tuple(without), other_code
+    )
+
+
+def evaluate(
+    prepared: Evaluation,
+    progress: Progress,
+    *,
+    warn: Callable[[str], None] = lambda line: None,
+    stop: Stop = lambda: False,
+) -> Outcome:
+    """Score every chosen network that has no such score yet; raises as ``run_experiment``."""
+    store, trials = prepared.store, [job.trial for job in prepared.jobs]
+    keys = [trial.key for trial in trials]
+    store.check_writable()
+    with reconcile.joined(store, trials, warn) as alone:
+        with alone:
+            for line in _review_lines(reconcile.review(store, trials)):
+                warn(line)
+            store.write_plan(prepared.plan)
+            records = store.held(keys)
+        wanted = set(pending(records, keys))
+        jobs = [
+            replace(
+                job, attempts=records[job.trial.key].attempts if job.trial.key in records else 0
+            )
+            for job in prepared.jobs
+            if job.trial.key in wanted
+        ]
+        with progress.sweep(len(keys), stored=len(keys) - len(jobs)):
+            records |= measure(jobs, executors.in_process, progress, stop, warn)
+    failed = tuple(records[key] for key in keys if not is_result(records[key]))
+    return Outcome(len(keys) - len(jobs), len(jobs), failed, len(jobs))
+
+
+def _check_chosen(plan: Plan, arm: str | None, seed: int | None) -> None:
+    labels = dict.fromkeys(trial.label for trial in plan.labelled())
+    if arm is not None and arm not in labels:
+        raise UserError(f"{plan.name}: no arm {arm!r}{nearest(arm, labels)}")
+    if seed is not None and seed not in plan.seeds:
+        raise UserError(f"{plan.name}: no seed {seed}{nearest(str(seed), map(str, plan.seeds))}")
+
+
+def _other(trained: Store, plan: Plan, tta: str | None) -> str | None:
+    """Return None for the views that all trials are set to already."""
+    held = trained.held(trial.key for trial in plan.trials).values()
+    there = {record.settings.get("evaluate", {}).get("tta") for record in held}
+    return None if there == {tta} else tta
+
+
+def _network(trained: Store, planned: PlannedTrial) -> tuple[Record | None, str]:
+    """Return the record of a trial that has weights; else None, and why there are none."""
+    if not trained.has(planned.key):
+        return None, "not measured yet"
+    record = trained.read(planned.key)
+    if record.status != "done":
+        return None, f"{record.status}: {record.reason}"
+    if weights_of(record) is None:
+        file = trained.record_file(planned.key)
+        return None, (
+            "its weights were not kept; to train it again, set evaluate.checkpoint: true, remove "
+            f"{file} and run"
+        )
+    return record, ""
+
+
+def _trial(
+    trained: Store, record: Record, planned: PlannedTrial, root: Path, split: str, tta: str | None
+) -> Trial:
+    """Return a trial of the same settings on another split; its key has the weights' digest."""
+    before = record.settings.get("evaluate", {})
+    wanted = {"split": split, "tta": before.get("tta", "none") if tta is None else tta}
+    values = {**record.settings, "evaluate": {**before, **wanted, "study": False}}
+    try:
+        settings = TrialSettings.model_validate(values)
+    except ValidationError as error:
+        file = trained.record_file(record.key)
+        raise UserError(f"{file}: its settings are of another version of this code") from error
+    dataset = registry.load(settings.data.for_seed(record.seed), root)
+    if record.accuracy is not None:
+        scoring.check_fits(dataset, split, record.accuracy)
+    effective = settings.effective(MEASUREMENT.name)
+    components = settings.components(MEASUREMENT.name)
+    provenance = {
+        "data": data_digest.of_dataset(dataset, (split,)),
+        "code": code_digest.of_trial(MEASUREMENT.name, components),
+        "versions": environment.versions(),
+        evaluations.WEIGHTS: Path(str(weights_of(record))).stem,
+    }
+    decides = {"settings": effective, "seed": record.seed, **provenance}
+    key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:20]
+    arm = Arm(planned.label, planned.arm, settings, effective)
+    return Trial(key, arm, record.seed, provenance, one_split=True)
+
+
+def _as_planned(plan: Plan, labelled: list[PlannedTrial]) -> Iterator[PlannedTrial]:
+    """Yield trials with the labels of the plan, where arms may share one."""
+    for before, now in zip(plan.trials, labelled, strict=True):
+        yield now.model_copy(update={"label": before.label})
+
+
+def _review_lines(found: Review) -> Iterator[str]:
+    """Say what was put aside."""
+    for line in found.damaged:
+        yield f"{line}; moved to damaged/, and scored again"
+    counts = Counter(", ".join(one.differs) or "experiments" for one in found.archived)
+    for what, n in counts.items():
+        scores = "1 score is" if n == 1 else f"{n} scores are"
+        yield f"{scores} of other {what}, and kept in {found.archive}"
