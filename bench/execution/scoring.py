@@ -95,7 +95,7 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
         "checkpoint": before.checkpoint if training.shared else None,
     }
     kept = training.details().model_dump(mode="json", exclude_unset=True)
-    known = {name: kept[name] for name in ("history", "train_pixels") if name in kept}
+    known: dict[str, Any] = {n: kept[n] for n in ("history", "train_pixels") if n in kept}
     return Measured(AccuracyResult(**result), {**known, **scored.details})
 
 

@@ -14,6 +14,7 @@ from bench.report.content.table import Column, Table, of_metric, table
 from bench.report.tables import summaries
 from bench.store import evaluations
 from bench.store.evaluations import Looks
+from bench.store.folder import Store
 from bench.store.records import Record
 from bench.store.trainings import weights_of
 
@@ -88,7 +89,7 @@ def looks_sentence(found: Looks) -> str:
     )
 
 
-def _section(results: Analysis, store: evaluations.Store) -> Section:
+def _section(results: Analysis, store: Store) -> Section:
     split, _, tta = store.folder.name.partition("-")
     title = _TITLES.get(split, split) + (f", predictions averaged: {tta}" if tta else "")
     try:
