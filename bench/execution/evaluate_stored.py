@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from bench.data import registry
 from bench.errors import UserError, nearest
 from bench.evaluation.predict import VIEWS
@@ -23,6 +21,7 @@ from bench.experiment import code_digest, data_digest, environment, reconcile
 from bench.experiment.reconcile import Review
 from bench.experiment.trial import Arm, Trial, TrialSettings
 from bench.measurements import MEASUREMENTS
+from bench.settings import validate
 from bench.store import evaluations
 from bench.store.folder import Store
 from bench.store.plans import Plan, PlannedTrial
@@ -64,42 +63,33 @@ def prepare(
     ``tta`` None predicts as each trial was set to; ``arm`` and ``seed`` None choose all. UserError
     if an argument is wrong, or the dataset has no such split or other classes.
     """
-    for option, name, known in (("split", split, SPLITS), ("tta", tta, tuple(VIEWS))):
-        if name is not None and name not in known:
-            raise UserError(f"--{option}: unknown {option} {name!r}{nearest(name, known)}")
-    plan = trained.read_plan()
-    if plan is None or not MEASUREMENTS[plan.measure].trains:
-        raise UserError(f"{trained.folder.name}: trains no networks that could be scored")
-    for name, given in (("evaluate.split", split), ("evaluate.tta", tta)):
-        if given is not None and name in plan.factors:
-            raise UserError(f"{plan.name}: {name} is what its arms differ in, and cannot be set")
+    plan = _checked_plan(trained, split, tta)
     _check_chosen(plan, arm, seed)
-    root, found = (
-        Path(data or os.environ.get("BENCH_DATA") or "data"),
-        environment.find_device(device),
-    )
     tta = _other(trained, plan, tta)
-    store = evaluations.store_of(trained, split, tta)
+    root = Path(data or os.environ.get("BENCH_DATA") or "data")
+    store, device = evaluations.store_of(trained, split, tta), str(environment.find_device(device))
+    images = _Images(
+        trained, root, split, tta, trained.folder / plan.folder if plan.folder else None
+    )
     planned, jobs, without, other_code = [], [], [], 0
     for one in plan.labelled():
         chosen = arm in (None, one.label) and seed in (None, one.seed)
         record, why = _network(trained, one)
         if record is None:
-            planned.append(one.model_copy(update={"stale": ()}))
+            planned.append(one.key)
             without += [f"{one.label}, seed {one.seed}: {why}"] if chosen else []
             continue
-        trial = _trial(trained, record, one, root, split, tta)
-        planned.append(one.model_copy(update={"key": trial.key, "stale": ()}))
+        trial = _trial(images, record, one)
+        planned.append(trial.key)
         if chosen:
             training = StoredTraining(trained, trained, record.key, shared=False)
-            other_code += record.provenance.get("code") != trial.provenance["code"]
-            jobs.append(
-                Job(trial, plan.name, MEASUREMENT, store, root, str(found), training=training)
+            jobs.append(Job(trial, plan.name, MEASUREMENT, store, root, device, training=training))
+            codes = (
+                (trial.provenance[n], record.provenance.get(n)) for n in ("code", "components")
             )
-    trials = {"trials": tuple(_as_planned(plan, planned)), "command": command}
-    return Evaluation(
-        plan.model_copy(update=trials), store, tuple(jobs), tuple(without), other_code
-    )
+            other_code += any(now != then for now, then in codes)
+    scored = _plan_of_scores(plan, planned, command, store)
+    return Evaluation(scored, store, tuple(jobs), tuple(without), other_code)
 
 
 def evaluate(
@@ -133,6 +123,34 @@ def evaluate(
     return Outcome(len(keys) - len(jobs), len(jobs), failed, len(jobs))
 
 
+@dataclass(frozen=True)
+class _Images:
+    """On what the networks of a results folder are scored, and by which views.
+
+    ``root`` holds the datasets, ``folder`` components of the user's own, if there are any.
+    """
+
+    trained: Store
+    root: Path
+    split: str
+    tta: str | None
+    folder: Path | None
+
+
+def _checked_plan(trained: Store, split: str, tta: str | None) -> Plan:
+    """Return the plan of networks that can be scored so; UserError if they cannot."""
+    for option, name, known in (("split", split, SPLITS), ("tta", tta, tuple(VIEWS))):
+        if name is not None and name not in known:
+            raise UserError(f"--{option}: unknown {option} {name!r}{nearest(name, known)}")
+    plan = trained.read_plan()
+    if plan is None or not MEASUREMENTS[plan.measure].trains:
+        raise UserError(f"{trained.folder.name}: trains no networks that could be scored")
+    for name, given in (("evaluate.split", split), ("evaluate.tta", tta)):
+        if given is not None and any(name in trial.arm for trial in plan.trials):
+            raise UserError(f"{plan.name}: {name} is what its arms differ in, and cannot be set")
+    return plan
+
+
 def _check_chosen(plan: Plan, arm: str | None, seed: int | None) -> None:
     labels = dict.fromkeys(trial.label for trial in plan.labelled())
     if arm is not None and arm not in labels:
@@ -164,26 +182,22 @@ def _network(trained: Store, planned: PlannedTrial) -> tuple[Record | None, str]
     return record, ""
 
 
-def _trial(
-    trained: Store, record: Record, planned: PlannedTrial, root: Path, split: str, tta: str | None
-) -> Trial:
-    """Return a trial of the same settings on another split; its key has the weights' digest."""
+def _trial(images: _Images, record: Record, planned: PlannedTrial) -> Trial:
+    """Return a trial of the same settings on other images; its key has the weights' digest."""
+    trained, split, tta = images.trained, images.split, images.tta
     before = record.settings.get("evaluate", {})
     wanted = {"split": split, "tta": before.get("tta", "none") if tta is None else tta}
     values = {**record.settings, "evaluate": {**before, **wanted, "study": False}}
-    try:
-        settings = TrialSettings.model_validate(values)
-    except ValidationError as error:
-        file = trained.record_file(record.key)
-        raise UserError(f"{file}: its settings are of another version of this code") from error
-    dataset = registry.load(settings.data.for_seed(record.seed), root)
+    source = f"{trained.record_file(record.key)}: of another version of this code"
+    settings = validate(TrialSettings, values, source=source, folder=images.folder)
+    dataset = registry.load(settings.data.for_seed(record.seed), images.root)
     if record.accuracy is not None:
         scoring.check_fits(dataset, split, record.accuracy)
     effective = settings.effective(MEASUREMENT.name)
-    components = settings.components(MEASUREMENT.name)
     provenance = {
         "data": data_digest.of_dataset(dataset, (split,)),
-        "code": code_digest.of_trial(MEASUREMENT.name, components),
+        "code": code_digest.of_measurement(MEASUREMENT.name),
+        "components": code_digest.of_components(settings.components(MEASUREMENT.name)),
         "versions": environment.versions(),
         evaluations.WEIGHTS: Path(str(weights_of(record))).stem,
     }
@@ -193,10 +207,19 @@ def _trial(
     return Trial(key, arm, record.seed, provenance, one_split=True)
 
 
-def _as_planned(plan: Plan, labelled: list[PlannedTrial]) -> Iterator[PlannedTrial]:
-    """Yield trials with the labels of the plan, where arms may share one."""
-    for before, now in zip(plan.trials, labelled, strict=True):
-        yield now.model_copy(update={"label": before.label})
+def _plan_of_scores(plan: Plan, keys: list[str], command: str, store: Store) -> Plan:
+    """Return a plan with the keys of scores; a trial that has no weights keeps its own.
+
+    Under that one the folder of the scores has no record: the trial counts as not run.
+    """
+    trials = (
+        trial.model_copy(update={"key": key, "stale": ()})
+        for trial, key in zip(plan.trials, keys, strict=True)
+    )
+    trained = store.folder.parent.parent
+    folder = plan.folder and os.path.relpath(trained / plan.folder, store.folder)
+    changes = {"trials": tuple(trials), "command": command, "folder": folder}
+    return plan.model_copy(update=changes)
 
 
 def _review_lines(found: Review) -> Iterator[str]:

@@ -11,7 +11,7 @@ from bench.store.details import Details
 from bench.store.folder import Store
 from bench.store.frame import DONE, NOT_RUN, Results, Row, text, typed
 from bench.store.image_counts import collector_paused
-from bench.store.plans import PlannedTrial
+from bench.store.plans import Plan, PlannedTrial
 from bench.store.records import Record
 from bench.store.results import AccuracyResult
 
@@ -33,10 +33,7 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
         raise UserError(f"{store.folder}: holds no experiment (there is no plan.json)")
     planned = plan.labelled()
     keys = {trial.key for trial in planned}
-    records, damaged = store.of_plan(plan)
-    refused = {key: why for key, record in records.items() if (why := refuse(record))}
-    records = {key: record for key, record in records.items() if key not in refused}
-    damaged += refused.values()
+    records, damaged = _used(store, plan, refuse)
     trials, classes, history, counts = [], [], [], {}
     for trial in planned:  # in one pass: details are by far the largest files
         head: Row = {"key": trial.key, "arm": trial.label, "seed": trial.seed}
@@ -74,6 +71,14 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
         unplanned=len(store.keys() - keys),
         damaged=tuple(damaged),
     )
+
+
+def _used(store: Store, plan: Plan, refuse: Refuse) -> tuple[dict[str, Record], list[str]]:
+    """Return the records that are used, and a line for each other one of the plan."""
+    records, problems = store.of_plan(plan)
+    refused = {key: why for key, record in records.items() if (why := refuse(record))}
+    kept = {key: record for key, record in records.items() if key not in refused}
+    return kept, [*problems, *refused.values()]
 
 
 def _without_damaged_pictures(
