@@ -76,7 +76,7 @@ def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -
 
     Wrong is also the same picture in two splits. One that only looks the same is a warning.
     """
-    from bench.data import duplicates, inspect, problems
+    from bench.data import absent_classes, duplicates, inspect, problems
 
     dataset = _load(name, settings, data)
     found = inspect.check(dataset)
@@ -93,6 +93,12 @@ def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -
     lines = problems.grouped(errors, sum(split.images for split in found.values()))
     for one in duplicates.shared({name: split.looks for name, split in found.items()}):
         lines += _say_shared(one)
+    if not errors:
+        scored = {split: one for split, one in found.items() if split != "train"}
+        refused = [absent_classes.refusal(*one, dataset.classes) for one in scored.items()]
+        lines += [line for line in refused if line is not None]
+        for line in absent_classes.remarks(found, dataset.classes):
+            warn(line)
     for line in lines:
         complain(line)
     return 2 if lines else 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from bench.execution import executors
+from bench.execution import data_check, executors
 from bench.execution.executors import Executor
 from bench.execution.job import Job, Stop
 from bench.execution.progress import Progress
@@ -113,12 +113,16 @@ def run_experiment(
     given a line for all that is put aside; asked to ``stop``, the run ends at the end of an epoch.
 
     Raises:
-        UserError: if results cannot be written, or those that are there cannot be moved.
+        UserError: if results cannot be written, those that are there cannot be moved, or images and
+            masks are not what they should be.
         Interrupted: if it was asked to stop; finished trials are stored.
     """
     experiment, trials, store = prepared.experiment, prepared.trials, prepared.store
-    store.check_writable()
     keys = [trial.key for trial in trials]
+    if MEASUREMENTS[experiment.measure].trains and pending(store.held(keys), keys):
+        for line in data_check.check(trials, experiment.measure, prepared.root):
+            warn(line)
+    store.check_writable()
     with reconcile.joined(store, trials, warn) as alone:
         with alone:
             found = reconcile.review(store, trials, accept_stale=accept_stale)

@@ -157,16 +157,16 @@ def own_data(here, classes="names: [ground, line]\nignore: [255]", *, mask=None,
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_masks_that_are_void_all_over_fail_or_have_no_score(here, capsys, without_figures, split):
+def test_masks_that_are_void_all_over_are_refused(here, capsys, split):
     own_data(here)
     void = np.full((40, 50), 255, np.uint8)
     cv2.imwrite(str(here / "data" / "own" / "masks" / split / "a.png"), void)
     status = main(["run", "small.yaml", "--quiet", *SMALL_FOLDER])
     lines = capsys.readouterr().err.splitlines()
-    assert status == (split == "train")
-    assert len(lines) == (2 if split == "train" else 0)
-    assert all("every pixel of folder's training masks is void" in line for line in lines)
-    assert main(["report"]) == 0
+    assert status == 2
+    assert len(lines) == 1
+    assert f"every pixel of the {split} split is void" in lines[0]
+    assert not (here / "results").exists()
 
 
 @pytest.mark.parametrize(
