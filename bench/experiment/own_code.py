@@ -22,10 +22,8 @@ from bench.errors import UserError
 from bench.experiment import source_text
 
 PACKAGES = ("unet", "bench")  # ours
-INSTALLED = tuple(
-    Path(folder).resolve()
-    for folder in {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
-)
+_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
+_INSTALLED = {"site-packages", "dist-packages"}  # folders of this environment and of those below
 
 Sources = dict[str, Path]  # what a digest calls a file → the file
 
@@ -78,7 +76,7 @@ def _closure(component: Component) -> tuple[Sources, set[str]]:
         if name in files:
             continue
         files[name] = path
-        for imported in _imports(path, name) if path.suffix == ".py" else ():
+        for imported in _imports(path, name):
             top = imported.split(".")[0]
             if top in sys.stdlib_module_names:
                 continue
@@ -128,13 +126,17 @@ def _is_installed(top: str) -> bool:
     if spec is None:
         return False
     places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
-    return all(
-        any(Path(place).resolve().is_relative_to(one) for one in INSTALLED) for place in places
-    )
+    return all(_is_of_others(Path(place).resolve()) for place in places)
+
+
+def _is_of_others(path: Path) -> bool:
+    return not _INSTALLED.isdisjoint(path.parts) or path.is_relative_to(_STANDARD_LIBRARY)
 
 
 def _imports(path: Path, name: str = "") -> Iterator[str]:
     """Yield the dotted names of everything that a file imports anywhere in its text."""
+    if path.suffix != ".py":
+        return
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(ast.parse(_text(path))):
         if isinstance(node, ast.Import):
