@@ -209,7 +209,7 @@ def _mistake(kind: type[Settings], values: Any, path: tuple[Any, ...], error: An
             message = f"unknown key {key!r}{hint}"
         case "union_tag_invalid":
             tag = error["ctx"]["tag"]
-            known = error["ctx"]["expected_tags"].replace("'", "").split(", ")
+            known = [one.strip("'[]") for one in error["ctx"]["expected_tags"].split(", ")]
             message = f"unknown {where}set {tag!r}{nearest(tag, known)}"
             path, where = (*path, "name"), f"{where}.name"
         case "union_tag_not_found" if isinstance(error["input"], Mapping):
@@ -239,10 +239,12 @@ def _path(location: Iterable[Any], values: Any) -> tuple[tuple[Any, ...], list[t
     And (where, which) of each member of a union that pydantic names, since it tried that.
     """
     found: tuple[Any, ...] = ()
-    members = []
+    members: list[tuple[Any, Any]] = []
     for part in location:
         below = _below(values, part)
-        if below is None and not (isinstance(values, Mapping) and part in values):
+        there = below is not None or (isinstance(values, Mapping) and part in values)
+        left_out = bool(members) and members[-1][0] == found  # a key of that member
+        if not there and not left_out:
             members.append((found, part))
         else:
             found, values = (*found, part), below

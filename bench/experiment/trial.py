@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     AnyDataset = DatasetSettings
 else:  # the settings of whichever dataset `name` names
     _KINDS = {name: registry.module(name).Settings for name in registry.names()}
-    _KINDS["package.module:name"] = registry.OwnSettings
+    _KINDS["[package.module:name]"] = registry.OwnSettings
 
     def _tag(values: Any) -> Any:
         name = values.get("name") if isinstance(values, dict) else getattr(values, "name", None)
         if not isinstance(name, str) or name in registry.names():
             return name
-        return "package.module:name" if is_known("dataset", name) else name
+        return "[package.module:name]" if is_known("dataset", name) else name
 
     AnyDataset = Annotated[
         Union[tuple(Annotated[kind, Tag(name)] for name, kind in _KINDS.items())],  # noqa: UP007
