@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ from bench.training import models
 from bench.training.models import ModelSettings
 from bench.training.precision import Precision, autocast
 from unet.tiling import predict_tiled
+
+WHOLE = 1536**2  # pixels of an image that is predicted whole, by those who may choose
+STEP, CONTEXT = 1024, 256  # pixels that a tile of a larger one decides, and sees beside them
 
 View = tuple[int, bool]  # quarter turns to the left, of the image or of its mirror image
 
@@ -59,6 +63,31 @@ class Predictor:
     def labels(self, model: nn.Module, images: list[Image]) -> NDArray[np.uint8]:
         """Predict images of one size: list of (H, W, channels) → (N, H, W) labels."""
         return self.logits(model, images).argmax(1).to("cpu", torch.uint8).numpy()
+
+    def labels_of_any_size(self, model: nn.Module, image: Image) -> NDArray[np.uint8]:
+        """Predict one image (H, W, channels) → (H, W) labels, a large one by overlapping tiles.
+
+        What is kept of a tile has ``CONTEXT`` pixels around it. Labels are those of the image as a
+        whole for a network that sees no further, as one of four poolings does.
+        """
+        height, width = image.shape[:2]
+        if height * width <= WHOLE:
+            whole: NDArray[np.uint8] = self.labels(model, [image])[0]
+            return whole
+        unit = self.multiple
+        tall, wide, step, context = (
+            -(-pixels // unit) * unit for pixels in (height, width, STEP, CONTEXT)
+        )
+        padded = pad(image, np.zeros((height, width), np.uint8), tall, wide)[0]
+        labels = np.empty((tall, wide), np.uint8)
+        for row, column in itertools.product(range(0, tall, step), range(0, wide, step)):
+            top, left = max(row - context, 0), max(column - context, 0)
+            tile = padded[top : row + step + context, left : column + step + context]
+            kept = labels[row : row + step, column : column + step]
+            found = self.labels(model, [tile])[0][row - top :, column - left :]
+            kept[:] = found[: kept.shape[0], : kept.shape[1]]
+        top, left = (tall - height) // 2, (wide - width) // 2
+        return labels[top : top + height, left : left + width].copy()
 
     def _once(self, model: nn.Module, images: list[Image]) -> torch.Tensor:
         predict = self._whole if self.tile is None else self._tiled

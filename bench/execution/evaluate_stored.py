@@ -19,9 +19,8 @@ from bench.execution.progress import Progress
 from bench.execution.run_experiment import Outcome, measure
 from bench.experiment import code_digest, data_digest, environment, reconcile
 from bench.experiment.reconcile import Review
-from bench.experiment.trial import Arm, Trial, TrialSettings
+from bench.experiment.trial import Arm, Trial
 from bench.measurements import MEASUREMENTS
-from bench.settings import validate
 from bench.store import evaluations
 from bench.store.folder import Store
 from bench.store.plans import Plan, PlannedTrial
@@ -68,9 +67,7 @@ def prepare(
     tta = _other(trained, plan, tta)
     root = Path(data or os.environ.get("BENCH_DATA") or "data")
     store, device = evaluations.store_of(trained, split, tta), str(environment.find_device(device))
-    images = _Images(
-        trained, root, split, tta, trained.folder / plan.folder if plan.folder else None
-    )
+    images = _Images(trained, root, split, tta)
     planned, jobs, without, other_code = [], [], [], 0
     for one in plan.labelled():
         chosen = arm in (None, one.label) and seed in (None, one.seed)
@@ -125,16 +122,12 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Images:
-    """On what the networks of a results folder are scored, and by which views.
-
-    ``root`` holds the datasets, ``folder`` components of the user's own, if there are any.
-    """
+    """On what the networks of a results folder are scored; ``root`` holds the datasets."""
 
     trained: Store
     root: Path
     split: str
     tta: str | None
-    folder: Path | None
 
 
 def _checked_plan(trained: Store, split: str, tta: str | None) -> Plan:
@@ -187,9 +180,7 @@ def _trial(images: _Images, record: Record, planned: PlannedTrial) -> Trial:
     trained, split, tta = images.trained, images.split, images.tta
     before = record.settings.get("evaluate", {})
     wanted = {"split": split, "tta": before.get("tta", "none") if tta is None else tta}
-    values = {**record.settings, "evaluate": {**before, **wanted, "study": False}}
-    source = f"{trained.record_file(record.key)}: of another version of this code"
-    settings = validate(TrialSettings, values, source=source, folder=images.folder)
+    settings = scoring.settings_of(trained, record, {**wanted, "study": False})
     dataset = registry.load(settings.data.for_seed(record.seed), images.root)
     if record.accuracy is not None:
         scoring.check_fits(dataset, split, record.accuracy)

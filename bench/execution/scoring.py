@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +22,11 @@ from bench.evaluation.predict import Predictor, predictor
 from bench.evaluation.samples import Put
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import TrialSettings
+from bench.settings import validate
 from bench.store import load_model
+from bench.store.folder import Store
 from bench.store.load_model import Trained
+from bench.store.records import Record
 from bench.store.results import AccuracyResult
 from bench.training.precision import float32_as
 from unet import metrics
@@ -114,6 +118,18 @@ def on_device(
         normalisation=trained.normalisation or EIGHT_BITS,
     )
     return model, upright
+
+
+def settings_of(store: Store, record: Record, evaluate: Mapping[str, Any]) -> TrialSettings:
+    """Return the settings of a stored trial, but for some of those of ``evaluate``.
+
+    UserError if this code does not know them.
+    """
+    plan = store.read_plan()
+    folder = store.folder / plan.folder if plan and plan.folder else None
+    values = {**record.settings, "evaluate": {**record.settings.get("evaluate", {}), **evaluate}}
+    source = f"{store.record_file(record.key)}: of another version of this code"
+    return validate(TrialSettings, values, source=source, folder=folder)
 
 
 def check_fits(dataset: Dataset, split: str, trained: AccuracyResult) -> None:

@@ -238,6 +238,7 @@ def _scored(real, own, *, rename, images, ranked, dropped, epochs):
         metrics=metrics,
         counts=counts,
         examples=_examples(real["examples"], images, ranked),
+        checkpoint=None,
     )
 
 

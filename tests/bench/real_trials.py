@@ -40,7 +40,7 @@ TOY = {
 }
 ACCURACY = {
     "train": {"epochs": 2},
-    "evaluate": {"panels": 4, "extremes": 2, "study": True, "checkpoint": False},
+    "evaluate": {"panels": 4, "extremes": 2, "study": True},
     "seeds": [0, 1],
 }
 DIVERGING = {"train": {"epochs": 2}, "evaluate": {"study": True}, "seeds": [0]}

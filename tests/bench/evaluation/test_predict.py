@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.evaluation import evaluate
+from bench.data.batches import BatchSettings
+from bench.evaluation import evaluate, predict
 from bench.evaluation.predict import VIEWS, Predictor, turned, turned_back
+from bench.training import models
+from bench.training.models import ModelSettings
 from unet import UNet
 
 CPU = torch.device("cpu")
@@ -71,15 +74,16 @@ def test_unpadded_networks_predict_turned_tiles():
 
 def test_only_the_final_evaluation_is_averaged(monkeypatch, tmp_path):
     from bench.data.datasets import cells
-    from bench.execution import accuracy
+    from bench.execution import accuracy, scoring
     from bench.experiment.context import RunContext
     from bench.experiment.trial import TrialSettings
 
     used = []
     real = evaluate.evaluate
-    monkeypatch.setattr(
-        accuracy, "evaluate", lambda *a, **k: used.append(a[2].views) or real(*a, **k)
-    )
+    for module in (accuracy, scoring):
+        monkeypatch.setattr(
+            module, "evaluate", lambda *a, **k: used.append(a[2].views) or real(*a, **k)
+        )
     settings = TrialSettings(
         data=cells.Settings(train=2, val=1, test=1, size=48),
         model={"base_channels": 2, "depth": 1, "padding": "valid", "norm": "none", "init": "he"},
@@ -94,3 +98,20 @@ def test_only_the_final_evaluation_is_averaged(monkeypatch, tmp_path):
     assert used == ["none", "rotations"]
     assert 0 <= found.result.metrics["v_rand"] <= 1
     assert found.result.note is None
+
+
+@pytest.mark.parametrize("size", [(96, 128), (101, 75), (64, 33)])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_large_image_by_tiles_has_the_labels_of_the_whole(size, padding, monkeypatch):
+    torch.manual_seed(0)
+    settings = ModelSettings(base_channels=4, depth=2, padding=padding, norm="none")
+    model = models.build(settings, 3, 5).eval()
+    crops = BatchSettings(crop_size=32 if padding == "same" else 60)
+    whole = predict.predictor(settings, crops, device=CPU, precision="fp32")
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    monkeypatch.setattr(predict, "WHOLE", 32 * 32)
+    monkeypatch.setattr(predict, "STEP", 32)
+    monkeypatch.setattr(predict, "CONTEXT", 32)  # more than two poolings see
+    expected = whole.labels(model, [image])[0]
+    assert len(np.unique(expected)) > 1
+    assert np.array_equal(whole.labels_of_any_size(model, image), expected)
