@@ -16,7 +16,8 @@ from bench.analysis.stats.sample import Sample, describe
 from bench.errors import UserError
 from bench.measurements import Measurement
 from bench.store.folder import Store
-from bench.store.frame import DONE, Results, text
+from bench.store.frame import DONE, Results
+from bench.store.labels import text
 from bench.store.loading import load
 from bench.store.plans import Plan
 from bench.store.records import Record

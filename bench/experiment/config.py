@@ -13,13 +13,14 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from bench import metrics
 from bench.components.names import ComponentName, is_path
 from bench.errors import UserError, UserErrors
-from bench.experiment import design_checks, layers
+from bench.experiment import design_checks, label_checks, layers
 from bench.experiment.design_checks import MAX_TRIALS
 from bench.experiment.layers import Layer
 from bench.experiment.levels import SECTIONS, Levels
 from bench.experiment.trial import TrialSettings
 from bench.measurements import MEASUREMENTS
 from bench.settings import check, in_order, paths
+from bench.store.labels import Labels
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # it is that of a folder too
 
@@ -50,6 +51,9 @@ class Experiment(TrialSettings):
     )
     baseline: Levels = Field({}, description="the level of each factor to compare with")
     _folder: Path = PrivateAttr()
+    labels: Labels = Field(
+        Labels(), description="what reports call levels, classes and datasets; changes no result"
+    )
     equivalence: float | None = Field(
         None,
         gt=0,
@@ -168,6 +172,8 @@ def _checked(read: list[Layer], overrides: Sequence[str], folder: Path) -> Exper
         mistakes = [*mistakes, *(one for one in more if one.path not in known_already)]
     known = list(dict.fromkeys(paths(TrialSettings, values)))
     mistakes = in_order([*mistakes, *design_checks.mistakes(values, known, folder)], values)
+    if isinstance(found, Experiment) and not mistakes:
+        mistakes = list(label_checks.mistakes(found.labels, found.factors, found.include))
     if isinstance(found, Experiment) and not mistakes and not wrong:
         return found
     lines = dict.fromkeys(f"{layers.source_of(read, one.path)}: {one.line}" for one in mistakes)
@@ -192,5 +198,18 @@ def schema() -> str:
         {"enum": list(metrics.METRICS)},
         {"type": metric.pop("type"), "pattern": rf"^({by_class})\[.+\]$"},
     ]
+    body["properties"]["factors"]["properties"] = {
+        name: {"type": "array", "minItems": 1} for name in paths(TrialSettings)
+    }
+    body["properties"]["factors"]["additionalProperties"] = {
+        "description": "levels that set several settings each, by dotted names",
+        "items": {
+            "properties": {"name": {"type": "string"}},
+            "required": ["name"],
+            "type": "object",
+        },
+        "minItems": 1,
+        "type": "array",
+    }
     body.pop("required")  # a file that extends another one may leave everything out
     return json.dumps(body, indent=2) + "\n"

@@ -25,6 +25,7 @@ from bench.experiment.levels import (
 )
 from bench.experiment.trial import Arm, TrialSettings
 from bench.settings import check, in_order, paths
+from bench.store.labels import Labels, text
 
 
 def arms(experiment: Experiment) -> list[Arm]:
@@ -120,13 +121,18 @@ def _label(experiment: Experiment, shown: Levels) -> str:
     """Return what an arm is called: by name, or by the levels that make it differ."""
     if "name" in shown:
         return str(shown["name"])
-    return " · ".join(itertools.starmap(_level_label, shown.items())) or experiment.name
+    return (
+        " · ".join(_level_label(name, level, experiment.labels) for name, level in shown.items())
+        or experiment.name
+    )
 
 
-def _level_label(name: str, level: Any) -> str:
+def _level_label(name: str, level: Any, labels: Labels) -> str:
     """Text needs no explanation; numbers and switches need their setting's name."""
+    if text(level) in labels.levels.get(name, {}):
+        return labels.level(name, level)
     if isinstance(level, str) and level != "none":
-        return level.rpartition(":")[2] if is_path(level) else level
+        return level.rpartition(":")[2] if is_path(level) and is_setting(name) else level
     if isinstance(level, dict) and isinstance(level.get("name"), str):
         return str(level["name"])
     return f"{name.rpartition('.')[2]} {level if isinstance(level, str) else json.dumps(level)}"

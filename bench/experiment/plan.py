@@ -19,7 +19,14 @@ from bench.data.dataset import Dataset, DatasetSettings
 from bench.errors import UserError, nearest
 from bench.evaluation import own_metrics
 from bench.evaluation.predict import VIEWS
-from bench.experiment import code_digest, contract, data_digest, design, environment
+from bench.experiment import (
+    code_digest,
+    contract,
+    data_digest,
+    design,
+    environment,
+    label_checks,
+)
 from bench.experiment.config import Experiment
 from bench.experiment.levels import named, names
 from bench.experiment.reconcile import Stale
@@ -43,6 +50,7 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     used = dict.fromkeys(arm.settings.data for arm in arms)
     datasets = {data: registry.load(data, root) for data in used}
     _check_metric(experiment, arms, datasets.values())
+    label_checks.check_data(experiment.labels, experiment.name, datasets.values())
     tried: set[str] = set()
     for arm in arms:
         dataset = datasets[arm.settings.data]

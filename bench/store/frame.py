@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,14 +31,15 @@ class Results:
     - ``trials``, a row for each trial of the plan, in its order: ``status`` (a record's, or ``not
       run``), ``reason``, ``seconds`` and every single number of its result under its own name,
       missing where the trial did not finish. Without its record a trial counts as not run.
-    - ``classes``, a row for each class of each finished trial: ``class`` and every score by class.
+    - ``classes``, a row for each class of each finished trial: ``class`` (as the plan's ``labels``
+      call it) and every score by class.
     - ``history``, a row for each epoch of each trial that has one: ``status``, ``epoch``,
       ``train_loss`` and the scores of that epoch.
     """
 
     store: Store
     plan: Plan
-    arms: Mapping[str, Mapping[str, str]]  # label, in plan order → the arm's settings as text
+    arms: Mapping[str, Mapping[str, str]]  # label, in plan order → what its levels are called
     records: Mapping[str, Record]  # key → record of every planned trial that has one
     trials: pd.DataFrame
     classes: pd.DataFrame
@@ -62,13 +62,17 @@ class Results:
 
     @property
     def factors(self) -> dict[str, tuple[str, ...]]:
-        """Factor → its levels as text, in the order of the plan."""
-        return {name: tuple(map(text, levels)) for name, levels in self.plan.factors.items()}
+        """Factor → what its levels are called, in the order of the plan."""
+        return {
+            name: tuple(self.plan.labels.level(name, level) for level in levels)
+            for name, levels in self.plan.factors.items()
+        }
 
     @property
     def baseline(self) -> dict[str, str]:
         """Factor → its level in the baseline; empty where none was declared."""
-        return {name: text(level) for name, level in self.plan.baseline.items()}
+        labels = self.plan.labels
+        return {name: labels.level(name, level) for name, level in self.plan.baseline.items()}
 
     @property
     def grid(self) -> tuple[str, ...]:
@@ -115,11 +119,6 @@ def study_history(results: Results) -> pd.DataFrame:
     if "study_iou" not in history:
         return history.iloc[:0]
     return history.dropna(subset=["study_iou", "study_iou_absent", "mean_iou"])
-
-
-def text(value: Any) -> str:
-    """Return a setting's value as YAML would take it: ``true``, ``0.01``, ``dice``."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def typed(rows: list[Row], columns: Iterable[str] = ()) -> pd.DataFrame:

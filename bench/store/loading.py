@@ -9,8 +9,9 @@ from bench.store.checks import Contradicted, sampled
 from bench.store.damage import check_blob
 from bench.store.details import Details
 from bench.store.folder import Store
-from bench.store.frame import DONE, NOT_RUN, Results, Row, text, typed
+from bench.store.frame import DONE, NOT_RUN, Results, Row, typed
 from bench.store.image_counts import collector_paused
+from bench.store.labels import Labels
 from bench.store.plans import Plan, PlannedTrial
 from bench.store.records import Record
 from bench.store.results import AccuracyResult
@@ -52,7 +53,7 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
             damaged.append(str(error))
             details, packed = Details(), None
         trials.append({**head, **_numbers(record, plan.metric)})
-        classes += [{**head, **row} for row in _by_class(record.accuracy)]
+        classes += [{**head, **row} for row in _by_class(record.accuracy, plan.labels)]
         history += [{**head, "status": record.status, **row} for row in _epochs(details)]
         if packed is not None and record.status == DONE:
             counts[record.key] = packed
@@ -60,14 +61,19 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
     return Results(
         store=store,
         plan=plan,
-        arms={t.label: {name: text(level) for name, level in t.arm.items()} for t in planned},
+        arms={
+            trial.label: {name: plan.labels.level(name, level) for name, level in trial.arm.items()}
+            for trial in planned
+        },
         records=records,
         trials=typed(trials, (*_TRIAL, plan.metric)),
         classes=typed(classes, _CLASS),
         history=typed(history, _EPOCH),
         counts=counts,
         scores=_scores(plan.metric, records.values()),
-        palette=_palette(records[t.key].accuracy for t in planned if t.key in records),
+        palette=_palette(
+            (records[t.key].accuracy for t in planned if t.key in records), plan.labels
+        ),
         unplanned=len(store.keys() - keys),
         damaged=tuple(damaged),
     )
@@ -119,13 +125,13 @@ def _numbers(record: Record, metric: str) -> Row:
     return row
 
 
-def _by_class(result: AccuracyResult | None) -> list[Row]:
+def _by_class(result: AccuracyResult | None, labels: Labels) -> list[Row]:
     if result is None:
         return []
     columns = {name: v for name, v in result.metrics.items() if isinstance(v, list)}
     return [
         {"class": name, **{column: values[i] for column, values in columns.items()}}
-        for i, name in enumerate(result.classes)
+        for i, name in enumerate(labels.of_classes(result.classes))
     ]
 
 
@@ -148,10 +154,12 @@ def _scores(metric: str, records: Iterable[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([metric, *found]))
 
 
-def _palette(results: Iterable[AccuracyResult | None]) -> dict[str, tuple[int, int, int]]:
+def _palette(
+    results: Iterable[AccuracyResult | None], labels: Labels
+) -> dict[str, tuple[int, int, int]]:
     palette: dict[str, tuple[int, int, int]] = {}
     for result in results:
         if result is not None:
-            for name, colour in zip(result.classes, result.palette, strict=True):
+            for name, colour in zip(labels.of_classes(result.classes), result.palette, strict=True):
                 palette.setdefault(name, colour)
     return palette

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from bench import metrics
 from bench.errors import UserError
+from bench.store.labels import Labels, same
 from bench.store.stored import Json, Key, Positive, Stored, Whole
 
 Levels = Annotated[list[Json], Field(min_length=1)]
@@ -49,6 +50,7 @@ class Plan(Stored):
         {}, description="factor of several settings → name of a level → dotted setting → value"
     )
     baseline: Mapping[str, Json] = {}
+    labels: Labels = Field(Labels(), description="what reports call levels, classes and datasets")
     equivalence: Positive | None = None
     seeds: tuple[Whole, ...] = ()
     command: str = Field("", description="the line that ran it")
@@ -81,6 +83,14 @@ class Plan(Stored):
         for name, level in self.baseline.items():
             if _text(level) not in map(_text, self.factors[name]):
                 raise ValueError(f"baseline.{name}: {level!r} is no level of it")
+        return self
+
+    @model_validator(mode="after")
+    def _names_tell_levels_apart(self) -> Plan:
+        for name, levels in self.factors.items():
+            shown = [self.labels.level(name, level) for level in levels]
+            if name in self.labels.levels and (twice := same(shown)):
+                raise ValueError(f"labels: two levels of {name} are called {twice!r}")
         return self
 
     @model_validator(mode="after")

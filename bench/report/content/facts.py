@@ -9,13 +9,28 @@ import pandas as pd
 
 from bench.analysis.analysis import Analysis
 from bench.report.tables.summaries import is_balanced
-from bench.store.frame import DONE, study_history, text
+from bench.store.frame import DONE, study_history
+from bench.store.labels import text
 
 
 def varied(results: Analysis) -> list[str]:
     """Return each factor of several levels with these: ``train.loss (ce, dice)``."""
     factors = results.factors.items()
     return [f"{name} ({', '.join(levels)})" for name, levels in factors if len(levels) > 1]
+
+
+def named_levels(results: Analysis) -> dict[str, list[str]]:
+    """Return factor of several settings → its levels, with what they set."""
+
+    def described(factor: str, level: str) -> str:
+        chosen = results.plan.named_levels[factor][level].items()
+        sets = ", ".join(f"{name} = {text(value)}" for name, value in chosen)
+        return f"{results.plan.labels.level(factor, level)} ({sets})"
+
+    return {
+        factor: [described(factor, level) for level in levels]
+        for factor, levels in results.plan.named_levels.items()
+    }
 
 
 def combinations(results: Analysis) -> int:

@@ -12,7 +12,8 @@ from bench.analysis.analysis import Analysis
 from bench.report.content.numbers import seconds, whole
 from bench.report.content.table import Column, Table, of_metric, picked, table
 from bench.report.tables import summaries
-from bench.store.frame import DONE, text
+from bench.store.frame import DONE
+from bench.store.labels import text
 
 # Scores that stand beside the metric, where trials have them.
 FURTHER = ("mean_iou", "pixel_accuracy", "mean_class_accuracy", "v_rand", "v_info", "pixel_error")
@@ -124,6 +125,8 @@ def settings_table(results: Analysis) -> Table:
     """Return the settings that all measured trials share."""
     settings = [set(_flat(record.settings)) for record in results.records.values()]
     shared = dict(sorted(set.intersection(*settings))) if settings else {}
+    if label := results.plan.labels.datasets.get(shared.get("data.name", "")):
+        shared["data.name"] += f" ({label})"
     values = (Column("value", "value"), shared.values())
     return table((Column("setting", "setting"), shared), values)
 

@@ -65,7 +65,8 @@ def _matrices(results: Analysis) -> dict[str, NDArray[np.int64]]:
 def _classes(results: Analysis, arm: str) -> tuple[str, ...]:
     keys = results.done[results.done["arm"] == arm]["key"]
     found = (results.records[key].accuracy for key in keys)
-    return next(result.classes for result in found if result is not None)
+    classes = next(result.classes for result in found if result is not None)
+    return results.plan.labels.of_classes(classes)
 
 
 def _draw(axes: Axes, matrix: NDArray[np.int64], kept: list[int], names: list[str]) -> None:

@@ -45,7 +45,8 @@ def painted(
     Returns:
         The picture, and class → share of the pixels, the largest first; void is None.
     """
-    names = record.accuracy.classes if record.accuracy else ()
+    classes = record.accuracy.classes if record.accuracy else ()
+    names = results.plan.labels.of_classes(classes)
     labels = read_labels(results.store, blob)
     counts = np.bincount(labels.ravel(), minlength=IGNORE_INDEX + 1)
     shares = {

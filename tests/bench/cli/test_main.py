@@ -83,7 +83,7 @@ def test_a_dry_run_estimates_before_anything_was_measured(here, bench):
 def test_labels_are_text_and_no_markup(finished, bench, monkeypatch):
     label = "[/x] [bold]b :smile: \\["
     monkeypatch.setattr(
-        "bench.experiment.design._level_label", lambda name, level: f"{label} {level}"
+        "bench.experiment.design._level_label", lambda name, level, labels: f"{label} {level}"
     )
     question = ["--set", f"question='{label}'"]
     status, out, _ = bench("run", "small.yaml", "--dry-run", *question)

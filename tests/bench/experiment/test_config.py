@@ -363,3 +363,11 @@ def test_the_schema_knows_the_keys_that_a_file_uses():
     written = yaml.safe_load((EXPERIMENTS / "loss_ablation.yaml").read_text(encoding="utf-8"))
     assert set(written) <= set(schema["properties"])
     assert set(written["train"]) <= set(schema["$defs"]["TrainSettings"]["properties"])
+
+
+def test_the_schema_knows_all_settings_as_factors_and_takes_others_with_named_levels_only():
+    factors = json.loads(config.schema())["properties"]["factors"]
+    for path in EXPERIMENTS.rglob("*.yaml"):
+        assert set(config.load(path).factors) <= set(factors["properties"])
+    assert {"data.size", "train.schedule.gamma", "timing.pass"} <= set(factors["properties"])
+    assert factors["additionalProperties"]["items"]["required"] == ["name"]
