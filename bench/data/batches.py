@@ -119,7 +119,7 @@ class Crops(TorchDataset[Any]):
             # One generator for all transforms: `set_random_seed` would give each of them its own
             # generator with the same seed, and so correlated draws.
             self.augment.set_random_state(rng, random.Random(int(rng.integers(2**63))))
-            parts = _augmented(self.augment, parts, self.normalisation.span)
+            parts = augmented(self.augment, parts, self.normalisation.span)
         height, width = (max(side + self.margin, self.size) for side in parts["mask"].shape)
         whole = [*pad(parts["image"], parts["mask"], height, width)]
         if self.weights is not None:
@@ -217,7 +217,7 @@ def crop_to(targets: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return targets[:, top : top + height, left : left + width]
 
 
-def _augmented(
+def augmented(
     pipeline: Any, parts: dict[str, Array], span: tuple[float, float]
 ) -> dict[str, Array]:
     """Transform an image with its mask and weights.

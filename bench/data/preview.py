@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.data.dataset import IGNORE_INDEX, Dataset
 from bench.data.files.palette import to_colours
+from bench.data.pictures import about, picture
 from bench.errors import UserError, nearest
 
 _COLUMNS = 4  # pairs side by side
@@ -30,7 +31,9 @@ def preview(dataset: Dataset, split: str = "train", *, count: int = 8, seed: int
     columns = min(_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(3.2 * columns, 4.6 * rows + 0.9), layout="constrained", dpi=120)
-    figure.suptitle(f"{dataset.name}, {split}: {len(chosen)} of {len(names)} images")
+    said = about(dataset.in_channels, dataset.bits)
+    title = f"{dataset.name}, {split}: {len(chosen)} of {len(names)} images"
+    figure.suptitle(f"{title}\n{said}" if said else title, fontsize="medium" if said else None)
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -42,7 +45,8 @@ def preview(dataset: Dataset, split: str = "train", *, count: int = 8, seed: int
         image, mask = dataset.splits[split].read(name)
         above, below = grid[2 * row, column], grid[2 * row + 1, column]
         above.set_title(name, fontsize=8, parse_math=False)
-        shown = image.squeeze(-1) if dataset.in_channels == 1 else image
+        shown = picture(image)
+        shown = shown.squeeze(-1) if shown.shape[2] == 1 else shown
         above.imshow(shown, cmap="gray", vmin=0, vmax=255)
         below.imshow(to_colours(mask, dataset.palette, void=void), interpolation="nearest")
         present |= set(np.unique(mask).tolist())

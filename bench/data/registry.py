@@ -119,7 +119,7 @@ def _read_checked(
     if image.shape != (*mask.shape, channels):
         raise UserError(f"{name}: image and mask do not fit: {image.shape} and {mask.shape}")
     if image.dtype != f"uint{bits}":
-        raise UserError(f"{name}: has {image.dtype} values, and other images have uint{bits}")
+        raise UserError(f"{name}: has {image.dtype} values, and the other images have uint{bits}")
     wrong = mask[(mask >= num_classes) & (mask != IGNORE_INDEX)]
     if wrong.size:
         problem = f"label {wrong.max()} in {wrong.size} pixels, but there are {num_classes} classes"

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from bench.data.dataset import Split
+from bench.data.pictures import picture
 from bench.evaluation.counts import ImageCounts
 from bench.evaluation.evaluate import EvaluateSettings
 from bench.evaluation.predict import Predictor
@@ -48,9 +49,9 @@ def keep(
     for example in chosen:
         image, mask = split.read(example["name"])
         prediction = predictor.labels(model, [image])[0]
-        pictures = {"image": image[..., ::-1], "truth": mask, "prediction": prediction}
-        for kind, picture in pictures.items():
-            png = cv2.imencode(".png", np.ascontiguousarray(picture))[1]
+        pictures = {"image": picture(image)[..., ::-1], "truth": mask, "prediction": prediction}
+        for kind, shown in pictures.items():
+            png = cv2.imencode(".png", np.ascontiguousarray(shown))[1]
             example = {**example, kind: put(bytes(png), ".png")}
         kept.append(example)
     return kept

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.data import registry
+from bench.data import pictures, registry
 from bench.data.dataset import Dataset
 from bench.data.normalisation import EIGHT_BITS
 from bench.errors import UserError
@@ -58,6 +58,7 @@ def score(
         "palette": tuple((r, g, b) for r, g, b in dataset.palette.tolist()),
         "split": wanted.split,
         "metrics": {**scores(counts), **per_image.metrics()},
+        "pictures": pictures.about(dataset.in_channels, dataset.bits) or None,
         "examples": tuple(samples.keep(chosen, model, evaluated, views, put)),
         "note": dataset.note or None,
     }

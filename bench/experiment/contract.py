@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.data import augment
+from bench.data import augment, augment_check, normalisation
+from bench.data.batches import augmented
 from bench.data.dataset import IGNORE_INDEX, Dataset
 from bench.errors import UserError
 from bench.evaluation import own_metrics
@@ -45,6 +46,12 @@ def check(settings: TrialSettings, measure: str, dataset: Dataset, tried: set[st
             except Exception as error:  # a component may raise anything
                 why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
                 raise UserError(f"{component.name}: failed when it was tried ({why})") from error
+    train = settings.train
+    if isinstance(train.augmentation, dict) and "train" in settings.splits(measure):
+        what = json.dumps([train.augmentation, settings.data.model_dump_json()])
+        if what not in tried:
+            tried.add(what)
+            augment_check.check(train, train.normalisation, dataset)
 
 
 def _given(settings: TrialSettings, kind: str) -> list[Any]:
@@ -152,13 +159,18 @@ def _has_void(dataset: Dataset) -> bool:
 
 def _augmentation(settings: TrialSettings, dataset: Dataset) -> None:
     """Refuse an augmentation that changes types, makes up labels, or draws from elsewhere."""
-    name = settings.train.augmentation
-    pipeline = augment.build(name, settings.train.augmentation_options)
+    train = settings.train
+    name, pipeline = (
+        train.augmentation,
+        augment.build(train.augmentation, train.augmentation_options),
+    )
     if pipeline is None:
         return
+    augment_check.check(train, train.normalisation, dataset)
+    span = normalisation.of(train.normalisation, dataset).span
     split = dataset.splits["train"]
     image, mask = split.read(split.names[0])
-    first, labels = _augmented(pipeline, image, mask)
+    first, labels = _augmented(pipeline, image, mask, span)
     for what, one, before in (("image", first, image), ("mask", labels, mask)):
         if one.dtype != before.dtype or one.ndim != before.ndim:
             found = f"{one.dtype} with {one.ndim} axes"
@@ -169,7 +181,7 @@ def _augmentation(settings: TrialSettings, dataset: Dataset) -> None:
         raise UserError(f"{name}: image {first.shape} and mask {labels.shape} do not fit")
     if made_up := set(np.unique(labels)) - {*range(len(dataset.classes)), IGNORE_INDEX}:
         raise UserError(f"{name}: its mask has label {min(made_up)}, which is no class")
-    second, _ = _augmented(pipeline, image, mask)
+    second, _ = _augmented(pipeline, image, mask, span)
     if not np.array_equal(first, second):
         raise UserError(
             f"{name}: the same random state gives another image; its transforms must draw from "
@@ -177,9 +189,11 @@ def _augmentation(settings: TrialSettings, dataset: Dataset) -> None:
         )
 
 
-def _augmented(pipeline: Any, image: NDArray[Any], mask: NDArray[Any]) -> list[NDArray[Any]]:
+def _augmented(
+    pipeline: Any, image: NDArray[Any], mask: NDArray[Any], span: tuple[float, float]
+) -> list[NDArray[Any]]:
     pipeline.set_random_state(np.random.default_rng(0), random.Random(0))
-    found = pipeline(image=image.copy(), mask=mask.copy())
+    found = augmented(pipeline, {"image": image.copy(), "mask": mask.copy()}, span)
     return [found["image"], found["mask"]]
 
 

@@ -19,7 +19,7 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 # Beside torch, what computes anything of a result, itself or for another of these.
 PACKAGES = (
     *("torchvision", "numpy", "scipy", "albumentations", "albucore", "opencv-python-headless"),
-    *("pillow", "scikit-image", "segmentation-models-pytorch", "timm", "safetensors"),
+    *("pillow", "scikit-image", "segmentation-models-pytorch", "tifffile", "timm", "safetensors"),
 )
 
 

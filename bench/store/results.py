@@ -94,6 +94,7 @@ class AccuracyResult(Stored):
         None, description="how pixels became the input; None in older records: pixel / 127.5 - 1"
     )
     examples: tuple[Example, ...] = ()
+    pictures: str | None = Field(None, description="what their pictures show, if not all of them")
     checkpoint: Blob | None = Field(None, description="blob of the weights, as safetensors")
     trained: Key | None = Field(
         None, description="the trial whose stored weights were scored; None: this one trained them"

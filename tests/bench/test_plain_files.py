@@ -8,7 +8,7 @@ import pytest
 
 from bench import plain_files, yaml_files
 from bench.data import dataset
-from bench.data.files import archives, images, layout
+from bench.data.files import archives, images, layout, multichannel
 from bench.errors import UserError
 from bench.store import files
 from bench.store.folder import Store
@@ -42,6 +42,7 @@ READERS = {
     "grey": images.read_grey,
     "labels": images.read_ids,
     "stack": images.read_stack,
+    "channels": lambda path: multichannel.read(path, 4),
     "fingerprint": dataset.fingerprint,
     "archive": lambda path: archives.unpack(
         path, path.with_name("new"), max_bytes=9, max_members=9

@@ -17,6 +17,10 @@ Without ``files``, images are in ``images/``, masks in ``masks/`` under the same
 then the subfolders ``train``, ``val`` and optionally ``test`` of both folders, or lists of names
 in ``train.txt``, ``val.txt`` and optionally ``test.txt`` beside them. Masks have a lossless format.
 
+Images have 8 or 16 bits, all of them the same, and as many channels as ``data.channels`` says: PNG,
+TIFF (interleaved, planar, or a page for each channel) or npy, (H, W, channels). Images of 8 bits
+in these and in other formats are read in grey (1) or colour (3), whichever they are.
+
 docs/data.md has a classes.yaml for each of the usual layouts; ``bench data init`` proposes one.
 """
 
@@ -32,7 +36,7 @@ from pydantic import Field, model_validator
 from bench import yaml_files
 from bench.data import dataset
 from bench.data.dataset import IGNORE_INDEX, Split
-from bench.data.files import palette
+from bench.data.files import multichannel, palette
 from bench.data.files.layout import Layout, find_pairs
 from bench.data.files.pairs import PairReader, Pairs
 from bench.errors import UserError
@@ -44,11 +48,13 @@ Colour = tuple[Byte, Byte, Byte]
 
 
 class Settings(dataset.DatasetSettings):
-    """Settings of a folder: its path (relative to the data folder), grey or colour images."""
+    """Settings of a folder: its path (relative to the data folder), and the channels of images."""
 
     name: Literal["folder"] = "folder"
     path: str = Field(min_length=1)
-    channels: Literal[1, 3] = 3
+    channels: int = Field(
+        3, ge=1, le=multichannel.MAX_CHANNELS, description="of images; 1 is grey, 3 is RGB"
+    )
 
 
 class Classes(BaseSettings):
@@ -117,10 +123,12 @@ def load(settings: Settings, root: Path) -> dataset.Dataset:
     splits = {name: _split(found[name], classes, settings.channels) for name in found}
     images = {name: [image for image, _ in found[name].values()] for name in found}
     note = dataset.note_on_copies(images)
-    return dataset.assemble("folder", colours, splits, in_channels=settings.channels, note=note)
+    bits = next(filter(None, map(multichannel.bits, images["train"])), 8)
+    channels = settings.channels
+    return dataset.assemble("folder", colours, splits, in_channels=channels, bits=bits, note=note)
 
 
-def _split(pairs: Pairs, classes: Classes, channels: Literal[1, 3]) -> Split:
+def _split(pairs: Pairs, classes: Classes, channels: int) -> Split:
     files = [file for pair in pairs.values() for file in pair]
     meaning = classes.model_dump_json(exclude={"files"})  # which files, their content says
     content = dataset.fingerprint(meaning, str(channels), *pairs, *files)

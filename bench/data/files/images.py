@@ -18,7 +18,7 @@ from bench.errors import UserError
 
 _FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _ORIENTATION = 0x0112  # the EXIF tag; 1 = upright
-_PLAIN = {"1", "L", "P", "RGB", "RGBA", "LA", "PA"}
+_PLAIN = {"1", "L", "P", "RGB", "RGBA", "LA", "PA", "I;16"}
 
 
 def read_colour(path: Path) -> NDArray[np.uint8]:
@@ -54,6 +54,11 @@ def read_stack(path: Path) -> NDArray[np.uint8]:
     return np.stack(pages).astype(np.uint8)
 
 
+def read_whole(path: Path) -> Image.Image:
+    """Return an image of 8 or 16 bits as Pillow has it, which is loaded; raises as others do."""
+    return _single(path, exact=False, deep=True)
+
+
 def _opaque(path: Path) -> Image.Image:
     image = _single(path, exact=False)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -63,14 +68,14 @@ def _opaque(path: Path) -> Image.Image:
     return image
 
 
-def _single(path: Path, *, exact: bool) -> Image.Image:
-    frames = _frames(path, exact=exact)
+def _single(path: Path, *, exact: bool, deep: bool = False) -> Image.Image:
+    frames = _frames(path, exact=exact, deep=deep)
     if len(frames) > 1:
         raise UserError(f"{path}: contains {len(frames)} images; one is needed")
     return frames[0]
 
 
-def _frames(path: Path, *, exact: bool) -> list[Image.Image]:
+def _frames(path: Path, *, exact: bool, deep: bool = False) -> list[Image.Image]:
     plain_files.check(path)
     try:
         with warnings.catch_warnings():
@@ -79,7 +84,7 @@ def _frames(path: Path, *, exact: bool) -> list[Image.Image]:
             with Image.open(path, formats=_FORMATS) as image:
                 # Of a JPEG with further images (MPO: previews, depth) the first is the image.
                 count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-                return [_frame(image, i, path, exact=exact) for i in range(count)]
+                return [_frame(image, i, path, exact=exact, deep=deep) for i in range(count)]
     except UserError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -94,11 +99,12 @@ def _frames(path: Path, *, exact: bool) -> list[Image.Image]:
         raise UserError(f"{path}: cannot be read ({reason})") from error
 
 
-def _frame(image: Image.Image, index: int, path: Path, *, exact: bool) -> Image.Image:
+def _frame(image: Image.Image, index: int, path: Path, *, exact: bool, deep: bool) -> Image.Image:
     if index:
         image.seek(index)
     raw = _raw_mode(image)
-    if image.mode == "F" or image.mode.startswith("I") or ";16" in raw:
+    more = image.mode == "F" or image.mode.startswith("I") or ";16" in raw
+    if more and not (deep and ";16" in f"{image.mode} {raw}"):
         raise UserError(f"{path}: has more than 8 bits a channel; save it with 8")
     if image.mode not in _PLAIN:
         raise UserError(f"{path}: has {image.mode} colours; save it as RGB or grey")

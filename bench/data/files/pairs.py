@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
 from bench.data.dataset import Image, Mask
-from bench.data.files import palette
-from bench.data.files.images import read_colour, read_grey, read_ids
+from bench.data.files import multichannel, palette
+from bench.data.files.images import read_colour, read_ids
 from bench.data.files.unknown import PHOTOGRAPH, UnknownLabels, in_classes_file, in_table_of_colours
 from bench.errors import UserError
 
 SPLITS = ("train", "val", "test")
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 LOSSY_SUFFIXES = (".jpeg", ".jpg", ".webp")
-MASK_SUFFIXES = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in LOSSY_SUFFIXES)
+MASK_SUFFIXES = (".bmp", ".pgm", ".png", ".ppm", ".tif", ".tiff")  # the lossless ones
+IMAGE_SUFFIXES = tuple(sorted((*MASK_SUFFIXES, *LOSSY_SUFFIXES, ".npy")))
 CACHE_BYTES = 1 << 30  # decoded images and labels that a reader keeps in memory
 _NAMED = 3  # missing files that a message names
 
@@ -35,8 +35,8 @@ def first_of(names: Sequence[str]) -> str:
 class PairReader:
     """Reads images and labels by name, and keeps up to CACHE_BYTES of them decoded.
 
-    Images are read in grey (1 channel) or colour (3); ``table`` maps the colours of masks, if
-    they are ``coloured``, else their values, to labels. Errors say what to write into a
+    Images have so many ``channels``, of 8 or 16 bits. ``table`` maps the colours of masks, if they
+    are ``coloured``, else their values, to labels. Errors say what to write into a
     ``classes.yaml`` if the user's ``own_classes`` are read.
     """
 
@@ -44,14 +44,14 @@ class PairReader:
         self,
         pairs: Pairs,
         table: NDArray[np.uint8],
-        channels: Literal[1, 3],
+        channels: int,
         *,
         coloured: bool,
         own_classes: bool = False,
     ) -> None:
         self.pairs = pairs
         self.table = table
-        self.read_image = read_colour if channels == 3 else read_grey
+        self.read_image = partial(multichannel.read, channels=channels)
         self.read_mask = read_colour if coloured else _read_ids
         self.own_classes = own_classes
         self.kept: dict[str, tuple[Image, Mask]] = {}

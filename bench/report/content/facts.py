@@ -94,6 +94,13 @@ def notes(results: Analysis) -> list[str]:
     return list(dict.fromkeys(one.note for one in accuracies if one is not None and one.note))
 
 
+def pictures(results: Analysis) -> list[str]:
+    """Return what the pictures of images show, where they are not shown as they are."""
+    accuracies = (one.accuracy for one in results.records.values() if one.status == DONE)
+    found = (one.pictures for one in accuracies if one is not None and one.examples)
+    return list(dict.fromkeys(text for text in found if text))
+
+
 def study_scores(results: Analysis) -> dict[str, pd.DataFrame]:
     """Return arm → the last epoch of its runs that have the original study's score."""
     groups = dict(iter(study_history(results).groupby("arm", sort=False)))

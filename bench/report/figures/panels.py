@@ -11,6 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from bench.analysis.analysis import Analysis
+from bench.report.content import facts
 from bench.report.figures.choice import examples, shared_images, with_examples
 from bench.report.figures.examples import VOID_STRIPES, Picture, painted, read_image
 from bench.report.figures.lettering import legend_text, one_line, text_width, wrapped
@@ -51,9 +52,10 @@ def panels(results: Analysis) -> Figure | None:
     stored = {one.name for record in records.values() for one in examples(record, "chosen")}
     unless = ", unless a title names another" * any(r.seed != usual for r in records.values())
     limited = f" {len(records)} of {len(results.arms)} arms." * (len(records) < len(results.arms))
+    shown = "".join(f" {text}" for text in facts.pictures(results))
     figure.set_label(
         f"Predictions. {len(images)} of {len(stored)} stored images, as predicted by the network "
-        f"of seed {usual}{unless}.{limited}"
+        f"of seed {usual}{unless}.{limited}{shown}"
     )
     return figure
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bench.analysis.analysis import Analysis
+from bench.report.content import facts
 from bench.report.figures.choice import examples, shared_images, with_examples
 from bench.report.figures.examples import Picture, painted, read_image
 from bench.store.records import Record
@@ -51,6 +52,7 @@ class Gallery:
     ranked: Mapping[str, tuple[Scene, ...]]  # arm → its worst and best images
     legend: Mapping[str, tuple[int, int, int]]  # class → RGB, of the classes that occur in any
     void: bool  # whether some pixels are void
+    about: tuple[str, ...] = ()  # what pictures of images show, if not all of them
 
 
 def gallery(results: Analysis) -> Gallery | None:
@@ -75,6 +77,7 @@ def gallery(results: Analysis) -> Gallery | None:
         {arm: tuple(scenes) for arm, scenes in ranked.items()},
         {name: rgb for name, rgb in results.palette.items() if name in painter.occurring},
         None in painter.occurring,
+        tuple(facts.pictures(results)),
     )
 
 

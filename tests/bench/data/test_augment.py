@@ -8,6 +8,7 @@ import pytest
 
 from bench.components.built_in import BUILT_IN
 from bench.data import augment
+from bench.data.batches import augmented
 from bench.errors import UserError
 
 
@@ -82,3 +83,28 @@ def test_a_single_serialised_transform_is_accepted():
 def test_an_invalid_pipeline_is_refused(spec):
     with pytest.raises(UserError, match="not a serialised albumentations pipeline"):
         augment.build(spec)
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT_IN["augmentation"] if name != "none"])
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_every_channel_of_16_bits_is_augmented_like_8_bits(name, channels):
+    """Channels that are alike stay so; 12 bits in a span of 12 bits move as 8 bits do."""
+    grey, mask = picture()
+    grey = grey[..., :1]
+    bits8 = np.repeat(grey, 3, axis=2)
+    bits12 = np.repeat(grey.astype(np.uint16) * 16, channels, axis=2)
+    for seed in range(3):
+        found = []
+        for image, span in ((bits8, (0, 255)), (bits12, (0, 4080))):
+            pipeline = augment.build(name)
+            pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
+            found.append(augmented(pipeline, {"image": image, "mask": mask}, span))
+        eight, twelve = found
+        np.testing.assert_array_equal(eight["mask"], twelve["mask"])
+        assert twelve["image"].dtype == np.uint16
+        assert twelve["image"].shape == bits12.shape
+        for channel in range(channels):
+            values = twelve["image"][..., channel] / 16
+            away = np.abs(values - eight["image"][..., 0])
+            assert away.max() <= 8  # OpenCV rounds positions to 1/32 pixel, of 8 bits at least
+            assert away.mean() <= 0.7

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from bench.data import registry
@@ -161,8 +162,30 @@ def test_a_wrong_mask_is_named(classes, mask, message, tmp_path):
 def test_a_wrong_image_is_named(tmp_path):
     write(tmp_path, XYZ)
     Image.fromarray(IDS.astype(np.uint16)).save(tmp_path / "images" / "train" / "a.png")
-    with pytest.raises(UserError, match=r"images/train/a\.png: has more than 8 bits"):
+    with pytest.raises(UserError, match=r"images/train/a\.png: has 1 channel, and data.channels"):
         read(tmp_path)
+
+
+def test_images_of_16_bits_and_4_channels(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 4096, (3, 4, 4), dtype=np.uint16)
+    write(tmp_path, XYZ, image=deep[..., [2, 1, 0, 3]], suffix=".tif")
+    for split in ("train", "val"):
+        file = tmp_path / "images" / split / "a.tif"
+        file.unlink()
+        tifffile.imwrite(file, deep, photometric="rgb")
+    dataset = load(tmp_path, channels=4)
+    assert (dataset.in_channels, dataset.bits) == (4, 16)
+    np.testing.assert_array_equal(dataset.splits["val"].read("val/a.tif")[0], deep)
+
+
+def test_images_have_as_many_bits_as_the_first_one(tmp_path):
+    write(tmp_path, XYZ)
+    deep = np.zeros((3, 4, 3), np.uint16)
+    cv2.imwrite(str(tmp_path / "images" / "val" / "a.png"), deep)
+    dataset = load(tmp_path)
+    assert dataset.bits == 8
+    with pytest.raises(UserError, match=r"val/a.png: has uint16 values, and the other .* uint8"):
+        dataset.splits["val"].read("val/a.png")
 
 
 @pytest.mark.parametrize("missing", ["classes.yaml", "images", "masks"])
