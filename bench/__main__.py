@@ -17,6 +17,7 @@ from bench.cli import (
     data,
     evaluate,
     export,
+    mv,
     report,
     run,
     schema,
@@ -42,6 +43,7 @@ app.command()(evaluate.evaluate)
 app.command()(status.status)
 app.command()(report.report)
 app.command()(compare.compare)
+app.command()(mv.mv)
 app.command()(schema.schema)
 app.command()(export.export)
 app.command()(convert.convert)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +20,7 @@ from bench.experiment.trial import TrialSettings
 from bench.measurements import MEASUREMENTS
 from bench.settings import check, in_order, paths
 from bench.store.labels import Labels
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # it is that of a folder too
+from bench.store.rename import NAME, check_name
 
 
 class Experiment(TrialSettings):
@@ -64,12 +62,8 @@ class Experiment(TrialSettings):
     @field_validator("name", mode="before")
     @classmethod
     def _is_a_folder_of_its_own(cls, name: Any) -> Any:
-        if not isinstance(name, str):
-            return name
-        if name and not re.fullmatch(NAME, name):
-            raise ValueError(f"letters, digits, '_', '-' and '.' make a name (got {name!r})")
-        if name.lower() == "index.html":
-            raise ValueError(f"{name!r} is the page that lists all experiments; take another name")
+        if isinstance(name, str):
+            check_name(name)
         return name
 
     @model_validator(mode="before")

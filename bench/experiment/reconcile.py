@@ -21,13 +21,11 @@ from bench.experiment.trial import Trial, TrialSettings
 from bench.measurements import MEASUREMENTS
 from bench.store import claims, damage, files
 from bench.store.damage import free, move
-from bench.store.folder import Store
+from bench.store.folder import RECONCILE, RUN, Store
 from bench.store.records import Record, is_final
 
 Tell = Callable[[str], None]
 
-_LOCK = "reconcile"  # the claim of the one run that may reconcile a folder
-_RUN = "run"  # the claim that all runs share that use a folder
 _WAIT = 0.2  # seconds until it is tried again
 
 
@@ -61,7 +59,7 @@ def joined(store: Store, trials: Sequence[Trial], tell: Tell) -> Iterator[contex
         UserError: if a run is under way that measures some of the trials with other settings, code
             or data: each would put the results of the other aside.
     """
-    path = store.claim_file(_RUN)
+    path = store.claim_file(RUN)
     with contextlib.ExitStack() as alone:
         alone.enter_context(_alone(store, tell))
         handle = claims.take(path, needed=store.needs_locks, shared=True)
@@ -169,12 +167,12 @@ def _refuse_another_plan(store: Store, trials: Sequence[Trial]) -> None:
 def _alone(store: Store, tell: Tell) -> Iterator[None]:
     """Wait until no other run reconciles the folder, and keep others from it meanwhile."""
     for due in claims.minutes():
-        with store.claim(_LOCK) as claim:
+        with store.claim(RECONCILE) as claim:
             if claim is not None:
                 yield
                 return
         if due:
-            who = claims.holder(store.claim_file(_LOCK))
+            who = claims.holder(store.claim_file(RECONCILE))
             tell(f"{store.folder}: waiting for another run that looks at what is stored ({who})")
         time.sleep(_WAIT)
 
@@ -183,7 +181,7 @@ def _remove_leftovers(store: Store) -> None:
     """Remove temporary files and claims of dead processes, and states of finished trials."""
     files.remove_leftovers(store.folder)
     for path in (store.folder / "claims").glob("*"):
-        if path.name not in (_LOCK, _RUN):
+        if path.name not in (RECONCILE, RUN):
             claims.remove_if_free(path)
     kept = [path.name for path in (store.folder / "partial").glob("*")]
     for key, record in store.held(kept).items():

@@ -136,6 +136,15 @@ def _refuse_device(path: Path) -> None:
         raise OSError(errno.EINVAL, "it stands for what this process has open")  # /dev/stdout
 
 
+def move_folder(old: Path, new: Path) -> None:
+    """Rename a folder beside itself, at once; Unwritable names one that cannot be renamed."""
+    try:
+        old.rename(new)
+        _sync_folder(new.parent)
+    except OSError as error:
+        raise Unwritable(f"{old}: cannot be renamed ({error.strerror})") from error
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of dead processes in a folder and in those below it."""
     for path in folder.rglob(f"{TEMPORARY}*"):

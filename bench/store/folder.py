@@ -18,6 +18,8 @@ from bench.store.plans import Plan
 from bench.store.records import Record, contradiction, is_final
 from bench.store.stored import validated
 
+RECONCILE = "reconcile"  # the claim of the one process that may look at all that is stored
+RUN = "run"  # the claim that all share that use a folder
 PARTS = ("trials", "details", "blobs", "partial", "claims")
 _BLOB = re.compile(r"blobs/[0-9a-f]{64}\.[a-z0-9]+")
 
