@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from bench import plain_files
 from bench.errors import UserError
 
-_FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _ORIENTATION = 0x0112  # the EXIF tag; 1 = upright
 _PLAIN = {"1", "L", "P", "RGB", "RGBA", "LA", "PA", "I;16"}
 
@@ -82,6 +82,9 @@ def _frames(path: Path, *, exact: bool, deep: bool = False) -> list[Image.Image]
             warnings.simplefilter("ignore")  # oddities in tags that do not touch the pixels
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=_FORMATS) as image:
+                if exact and image.format == "GIF":
+                    why = "in GIF, values are places in a table of colours, in any order"
+                    raise UserError(f"{path}: {why}; `masks: palette` reads colours")
                 # Of a JPEG with further images (MPO: previews, depth) the first is the image.
                 count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
                 return [_frame(image, i, path, exact=exact, deep=deep) for i in range(count)]

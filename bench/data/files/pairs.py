@@ -18,8 +18,10 @@ from bench.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LOSSY_SUFFIXES = (".jpeg", ".jpg", ".webp")
-MASK_SUFFIXES = (".bmp", ".pgm", ".png", ".ppm", ".tif", ".tiff")  # the lossless ones
-IMAGE_SUFFIXES = tuple(sorted((*MASK_SUFFIXES, *LOSSY_SUFFIXES, ".npy")))
+MASK_SUFFIXES = (".bmp", ".gif", ".pgm", ".png", ".ppm", ".tif", ".tiff")  # the lossless ones
+IMAGE_SUFFIXES = tuple(
+    sorted({*MASK_SUFFIXES, *LOSSY_SUFFIXES, ".npy"} - {".gif"})  # GIF has 256 colours
+)
 CACHE_BYTES = 1 << 30  # decoded images and labels that a reader keeps in memory
 _NAMED = 3  # missing files that a message names
 

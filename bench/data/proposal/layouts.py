@@ -17,6 +17,7 @@ from bench.data.files.layout import Layout, find_pairs
 from bench.data.files.pairs import IMAGE_SUFFIXES, LOSSY_SUFFIXES, MASK_SUFFIXES, Pairs
 from bench.data.files.unknown import PHOTOGRAPH
 from bench.errors import UserError
+from bench.settings import validate
 
 _WORDS = {"train": "training|train", "val": "validation|valid|val", "test": "testing|test"}
 _SPLIT = re.compile(rf"(?:^|(?<=[_\-. ]))({'|'.join(_WORDS.values())})(?!val|[_-]?val)", re.I)
@@ -73,8 +74,9 @@ def find(folder: Path) -> tuple[Layout | None, dict[str, Pairs]]:
     # Of masks with one missing, another kind of masks is no replacement.
     guesses = [guess for guess in guesses if guess.rank[:_DECIDES] == guesses[0].rank[:_DECIDES]]
     problems = []
-    for layout in _layouts(folder, guesses):
+    for values in _layouts(folder, guesses):
         try:
+            layout = validate(Layout, values, source=folder)
             return layout, find_pairs(folder, layout)
         except UserError as error:
             problems.append(error)
@@ -94,21 +96,21 @@ def find(folder: Path) -> tuple[Layout | None, dict[str, Pairs]]:
     )
 
 
-def _layouts(folder: Path, guesses: Sequence[_Guess]) -> Iterator[Layout]:
-    """Yield what may fit: lists, which somebody made for this, before folders."""
+def _layouts(folder: Path, guesses: Sequence[_Guess]) -> Iterator[dict[str, Any]]:
+    """Yield layouts that may fit: lists, which somebody made for this, before folders."""
     lists = list(_lists(folder))
     for one in lists:
-        yield Layout.model_validate({"lists": one})
+        yield {"lists": one}
     for guess in guesses:
         values: dict[str, Any] = {"images": guess.images, "masks": guess.masks}
         usual = all(split == name for split, name in guess.splits.items())
         named = {**values, "splits": guess.splits} if guess.splits.keys() >= {"val"} else values
         for one in lists:
-            yield Layout.model_validate({**(values if usual else named), "lists": one})
+            yield {**(values if usual else named), "lists": one}
         if usual and guess.splits:
-            yield Layout.model_validate(values)
+            yield values
         if named is not values:  # of the test images, masks are often not public
-            yield Layout.model_validate(named)
+            yield named
 
 
 def _lists(folder: Path) -> Iterator[dict[str, str]]:
@@ -153,7 +155,7 @@ def _guesses(folder: Path) -> Iterator[_Guess]:
 
 def _groups(folder: Path) -> list[_Group]:
     """Return the images of a folder, by what their folders have in common."""
-    found = patterns.find(folder, "**/*.*", IMAGE_SUFFIXES, {})
+    found = patterns.find(folder, "**/*.*", (*IMAGE_SUFFIXES, ".gif"), {})
     splits: dict[str, set[str]] = {}
     placed = []
     for name in found:

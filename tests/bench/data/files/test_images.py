@@ -52,6 +52,16 @@ def test_a_colour_table_gives_indices_or_colours(colours, tmp_path):
     np.testing.assert_array_equal(images.read_colour(tmp_path / "mask.png"), table[indices])
 
 
+def test_a_gif_gives_colours_and_no_indices(tmp_path):
+    table = RNG.integers(0, 256, (200, 3), dtype=np.uint8)
+    picture = Image.fromarray(GREY % 200)
+    picture.putpalette(table.tobytes())
+    picture.save(tmp_path / "mask.gif")
+    np.testing.assert_array_equal(images.read_colour(tmp_path / "mask.gif"), table[GREY % 200])
+    with pytest.raises(UserError, match=r"mask\.gif: in GIF, values are places .*`masks: palette`"):
+        images.read_ids(tmp_path / "mask.gif")
+
+
 def test_black_and_white_gives_0_and_1(tmp_path):
     Image.fromarray(GREY > 100).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(images.read_ids(tmp_path / "mask.png"), GREY > 100)

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.data.proposal import layouts
 from bench.errors import UserError
@@ -91,6 +92,16 @@ def beside_each_other(folder):
             write(folder, f"{split}/mask_{i}.png")
 
 
+def carvana_with_lists(folder):
+    for split, name in (("train", "0cd_01"), ("val", "0cd_02")):
+        write(folder, f"train/{name}.jpg", image=PHOTOGRAPH)
+        (folder / "train_masks").mkdir(exist_ok=True)
+        Image.fromarray(255 * (LABELS > 2).astype(np.uint8)).save(
+            folder / "train_masks" / f"{name}_mask.gif"
+        )
+        (folder / f"{split}.txt").write_text(f"{name}\n")
+
+
 def usual(folder):
     for split in ("train", "val"):
         write(folder, f"images/{split}/a.png", image=PHOTOGRAPH)
@@ -117,6 +128,8 @@ FOUND = {
            {s: (f"ISIC-2017_{f}_Data/ISIC_0000000.jpg", f"ISIC-2017_{f}_Part1_GroundTruth/ISIC_0000000_segmentation.png") for s, f in {"train": "Training", "val": "Validation"}.items()}),
     by_kind_in_each_split: ({"images": "{split}/images/*.JPG", "masks": "{split}/labels/*_mask.PNG", "splits": {"train": "train", "val": "valid"}},
                             {"train": ("train/images/0.JPG", "train/labels/0_mask.PNG"), "val": ("valid/images/0.JPG", "valid/labels/0_mask.PNG")}),
+    carvana_with_lists: ({"images": "train/*.jpg", "masks": "train_masks/*_mask.gif", "lists": {"train": "train.txt", "val": "val.txt"}},
+                         {"train": ("train/0cd_01.jpg", "train_masks/0cd_01_mask.gif"), "val": ("train/0cd_02.jpg", "train_masks/0cd_02_mask.gif")}),
     beside_each_other: ({"images": "{split}/image_*.png", "masks": "{split}/mask_*.png", "splits": {"train": "train", "val": "test"}},
                         {"train": ("train/image_0.png", "train/mask_0.png"), "val": ("test/image_0.png", "test/mask_0.png")}),
 }
