@@ -26,12 +26,15 @@ def of(
 ) -> tuple[dict[str, Any], list[Row]]:
     """Return the roofline bound of a pass, as keys of `ThroughputResult`, and a row for each layer.
 
-    The device's peak rates are measured now. ``measured`` are milliseconds of the forward pass by
+    Nothing where there is no bound, as of the loader. The device's peak rates are measured now. ``measured`` are milliseconds of the forward pass by
     layer, where they are known, and ``milliseconds`` is what the whole pass took.
     """
     if settings.timing.work == "loader":
         return {}, []
-    found = _costs(settings, dataset)
+    try:
+        found = _costs(settings, dataset)
+    except flops.Uncounted:
+        return {}, []
     reached = peaks.measure(device, settings.train.precision)
     bound = sum(cost.bound_ms(reached) for cost in found)  # layers run one after another
     rows = _layer_rows(found, reached, measured)

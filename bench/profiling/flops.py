@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 
+from bench.components.names import find
 from bench.data.dataset import Dataset
 from bench.evaluation.predict import Predictor
 from bench.profiling import roofline
@@ -20,6 +21,10 @@ from bench.training import models
 from bench.training.models import ModelSettings
 from bench.training.precision import Precision
 from bench.training.step import TrainSettings
+
+
+class Uncounted(Exception):
+    """A user's network cannot be followed without data, so that its operations are not known."""
 
 
 def costs(
@@ -32,13 +37,22 @@ def costs(
     train: bool,
     moments: int | None = None,
 ) -> list[Cost]:
-    """List the costs of a pass over a batch of square images; see ``roofline.costs``."""
+    """List the costs of a pass over a batch of square images; see ``roofline.costs``.
+
+    Uncounted if a network of the user's own needs the values of its input.
+    """
     channels = dataset.in_channels
     untrained = settings.model_copy(update={"encoder_weights": None})  # no download for shapes
     # Some networks compute with their weights while they are built, which meta tensors cannot.
-    network = models.build(untrained, channels, len(dataset.classes)).to("meta")
-    images = torch.empty(batch_size, channels, side, side, device="meta")
-    return roofline.costs(network, images, precision=precision, train=train, moments=moments)
+    built = models.build(untrained, channels, len(dataset.classes))
+    try:
+        network = built.to("meta")
+        images = torch.empty(batch_size, channels, side, side, device="meta")
+        return roofline.costs(network, images, precision=precision, train=train, moments=moments)
+    except Exception as error:  # whatever a network does that meta tensors cannot
+        if find("network", settings.name).is_ours:
+            raise
+        raise Uncounted from error
 
 
 def of(
@@ -57,18 +71,23 @@ def of(
         ``step_gflops`` and ``step_pixels``: 10⁹ operations of a step, forward and backward, and
         the pixels that enter its loss; ``gflops_per_megapixel``: 10⁹ operations of predicting a
         million pixels once, with the context that is cropped off; for a network that was applied
-        to a window at a time, ``window_gflops_per_megapixel``: what that took.
+        to a window at a time, ``window_gflops_per_megapixel``: what that took. Only the pixels
+        of a network that is Uncounted.
     """
     architecture = models.architecture(settings)
     margin = architecture.margin
     side = recipe.input_size(margin)
     kept = side if predictor.tile is None else predictor.tile - 2 * predictor.margin
     count = partial(costs, settings, dataset, side=side, precision=recipe.precision)
-    step = count(batch_size=batch_size, train=True)
-    tile = count(batch_size=1, train=False)
+    pixels = batch_size * (side - margin) ** 2
+    try:
+        step = count(batch_size=batch_size, train=True)
+        tile = count(batch_size=1, train=False)
+    except Uncounted:
+        return {"step_pixels": pixels}
     counts = {
         "step_gflops": _gigaflops(step),
-        "step_pixels": batch_size * (side - margin) ** 2,
+        "step_pixels": pixels,
         "gflops_per_megapixel": _gigaflops(tile) / kept**2 * 1e6,
     }
     if architecture.window is not None:

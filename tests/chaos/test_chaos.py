@@ -93,7 +93,7 @@ def test_a_full_disk(chaos):
     nothing_went_wrong(found)
     assert found["one line"] == found["full"] > 0
     if FULL:
-        assert found["met"] == ["blobs", "details", "partial", "trials"]
+        assert {"blobs", "details", "partial", "trials"} <= set(found["met"])
 
 
 def test_whatever_happens_in_any_order(chaos):

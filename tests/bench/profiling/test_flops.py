@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bench.components.names import located
 from bench.evaluation import predict
 from bench.profiling import flops
 from bench.training.models import ModelSettings
@@ -94,3 +95,27 @@ def test_pretrained_weights_are_not_fetched_to_count(monkeypatch):
     )
     count({"name": "smp_unet", "encoder": "resnet18", "encoder_weights": "imagenet"}, {})
     assert built == [None, None]
+
+
+OWN = """
+from torch import nn
+
+class Looks(nn.Sequential):
+    def __init__(self, in_channels, num_classes, *, looks=True):
+        super().__init__(nn.Conv2d(in_channels, num_classes, 3, padding=1))
+        self.looks = looks
+
+    def forward(self, images):
+        if self.looks and images.max().item() > 1e6:
+            return -super().forward(images)
+        return super().forward(images)
+"""
+
+
+def test_a_network_of_ones_own_that_needs_values_is_not_counted(tmp_path):
+    (tmp_path / "nets.py").write_text(OWN)
+    name = located("./nets.py:Looks", tmp_path)
+    train = {"crop_size": 32, "batch_size": 5}
+    assert count({"name": name}, train) == {"step_pixels": 5 * 32**2}
+    counted = count({"name": name, "options": {"looks": False}}, train)
+    assert counted["gflops_per_megapixel"] == pytest.approx(2 * 9 * 2 / 1e3)
