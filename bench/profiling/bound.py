@@ -26,8 +26,9 @@ def of(
 ) -> tuple[dict[str, Any], list[Row]]:
     """Return the roofline bound of a pass, as keys of `ThroughputResult`, and a row for each layer.
 
-    Nothing where there is no bound, as of the loader. The device's peak rates are measured now. ``measured`` are milliseconds of the forward pass by
-    layer, where they are known, and ``milliseconds`` is what the whole pass took.
+    Nothing where there is no bound, as of the loader. The device's peak rates are measured now.
+    ``measured`` are milliseconds of the forward pass by layer, where they are known, and
+    ``milliseconds`` is what the whole pass took.
     """
     if settings.timing.work == "loader":
         return {}, []
