@@ -166,6 +166,9 @@ def _without_images(found: _Found, split: str, lists: Mapping[str, str]) -> str:
         return f"no images listed in {lists.get(split, f'{split}.txt')}"
     named = pattern.replace("{split}", layout.split_folders().get(split, split))
     place = patterns.base(named) if layout.images is None else named
+    if layout.images is not None and "{split}" in pattern:
+        there = sorted((found.folder / patterns.base(named)).glob("*"))
+        return f"no file fits {named}" + (f"; there is {there[0].name}" if there else "")
     said = f"no images in {place}, and none listed in {split}.txt"
     whole = pattern.replace("{split}/", "")
     if "{split}" in whole or found.images or not (found.folder / patterns.base(whole)).is_dir():
@@ -210,6 +213,9 @@ def _instead(found: _Found, missing: Sequence[str]) -> str:
     for suffix in LOSSY_SUFFIXES:
         lossy = stem.with_name(stem.name + suffix)
         if lossy.is_file():
-            return f"; {lossy.name} is there, but {suffix[1:].upper()} changes labels: save as PNG"
+            kind = suffix[1:].upper()
+            if all(one.path.suffix.lower() in MASK_SUFFIXES for one in found.images.values()):
+                return f"; {lossy.name} is there, a {kind}: are images and masks swapped?"
+            return f"; {lossy.name} is there, but {kind} changes labels: save as PNG"
     close = sorted(wanted.parent.glob(f"{glob.escape(stem.name)}*"))
     return f"; there is {close[0].name}" if close else ""

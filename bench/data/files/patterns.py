@@ -127,8 +127,15 @@ def _files(
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        inside = folder / entry.name
-        if not inside.is_dir():
+        if not _is_folder(entry):
             yield f"{prefix}{entry.name}"
         elif depth:
+            inside = folder / entry.name
             yield from _files(inside, f"{prefix}{entry.name}/", depth - 1, above | {here})
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ _SEPARATORS = "_-. "
 _Affixes = tuple[str, str, str, str]  # before and after * in an image's name, and in its mask's
 _SAMPLE = 3  # images that are compared with what may be their masks
 _DECIDES = 5  # of the rank, before the number of pairs
-_MOST = 200  # files that may be the mask of one image
+_MOST = 50  # files that may be the mask of one image
 
 
 @dataclass
@@ -67,7 +68,11 @@ def find(folder: Path) -> tuple[Layout | None, dict[str, Pairs]]:
     UserError if none does: the message is about the one that fits best.
     """
     try:
-        return None, find_pairs(folder)
+        pairs = find_pairs(folder)
+        mask = next(iter(pairs["train"].values()))[1]
+        if _colours(mask) <= PHOTOGRAPH:
+            return None, pairs
+        problem = UserError(f"{mask}: has {_colours(mask)} colours, as a photograph: is it a mask?")
     except UserError as error:
         problem = error
     guesses = sorted(_guesses(folder), key=lambda guess: guess.rank, reverse=True)
@@ -196,6 +201,7 @@ def _affixes(images: _Group, masks: _Group) -> set[_Affixes]:
         others = masks.files.get(place, {})
         start = stem[: max(1, len(stem) // 3)]
         near = [name for name in others if name.startswith(start) or name.endswith(stem[-2:])]
+        near.sort(key=lambda name: _common(stem, name), reverse=True)
         for name in near[:_MOST]:
             ends = _ends(stem, name)
             if ends is not None:
@@ -268,6 +274,7 @@ def _pattern(group: _Group, affixes: tuple[str, str], names: Sequence[str]) -> s
     return f"{group.template}/{affixes[0]}*{affixes[1]}{suffix}".removeprefix("/")
 
 
+@functools.lru_cache(maxsize=64)
 def _colours(path: Path) -> int:
     """Count the colours of an image; one that cannot be read may be a photograph of 16 bits."""
     try:

@@ -59,6 +59,13 @@ CITIES = {
 }
 
 
+def test_a_pattern_that_fits_nothing_is_named_with_what_is_there(tmp_path):
+    touch(tmp_path, "i/train/a.jpg", "m/train/a.png", "i/val/a.jpg", "m/val/a.png", "train.txt")
+    layout = Layout(images="i/{split}/*.png", masks="m/{split}/*.png")
+    with pytest.raises(UserError, match=r"no file fits i/train/\*\.png; there is a\.jpg$"):
+        find_pairs(tmp_path, layout)
+
+
 def test_what_stars_stand_for_pairs_images_and_masks(tmp_path):
     touch(tmp_path, "left/train/x/x_1_left.png", "left/train/y/x_1_left.png", "left/train/n.png")
     touch(tmp_path, "left/val/x/x_2_left.PNG", "left/val/x/x_2_right.png", "left/val/x/.x_left.png")
@@ -201,7 +208,8 @@ WRONG = {
     "a name twice": (lists(train="a\na.png"), r"train\.txt, line 2: 'a\.png' is in train\.txt already"),
     "a name in two splits": (lists(test="c\na"), r"test\.txt, line 2: 'a' is in train\.txt already"),
     "an unsplit folder": (files("images/a.png", "images/b.png", "masks/a.png"), r"no images in images/train/, and none listed in train\.txt; to split the 2 images of images/\*\*/\*\.\*, list the names"),
-    "a lossy mask beside": (files("images/train/a.png", "images/val/b.png", "masks/val/b.png", "masks/train/a.jpg"), r"; a\.jpg is there, but JPG changes labels"),
+    "swapped folders": (files("images/train/a.png", "images/val/b.png", "masks/train/a.jpg", "masks/val/b.jpg"), r"; a\.jpg is there, a JPG: are images and masks swapped\?"),
+    "a lossy mask beside": (files("images/train/a.jpg", "images/val/b.png", "masks/val/b.png", "masks/train/a.jpg"), r"; a\.jpg is there, but JPG changes labels"),
     "a mask of another name": (files("images/train/a.png", "images/val/b.png", "masks/train/a_mask.png"), r"; there is a_mask\.png"),
     "a list that is no text": (lists(train="\udcff\udcfe"), r"train\.txt: cannot be read"),
 }

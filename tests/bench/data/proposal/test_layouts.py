@@ -108,6 +108,12 @@ def usual(folder):
         write(folder, f"masks/{split}/a.png")
 
 
+def swapped(folder):
+    for split in ("train", "val"):
+        write(folder, f"images/{split}/a.png")
+        write(folder, f"masks/{split}/a.png", image=PHOTOGRAPH)
+
+
 # What find returns of each: the layout, and by split the first image and its mask.
 # fmt: off
 FOUND = {
@@ -128,6 +134,8 @@ FOUND = {
            {s: (f"ISIC-2017_{f}_Data/ISIC_0000000.jpg", f"ISIC-2017_{f}_Part1_GroundTruth/ISIC_0000000_segmentation.png") for s, f in {"train": "Training", "val": "Validation"}.items()}),
     by_kind_in_each_split: ({"images": "{split}/images/*.JPG", "masks": "{split}/labels/*_mask.PNG", "splits": {"train": "train", "val": "valid"}},
                             {"train": ("train/images/0.JPG", "train/labels/0_mask.PNG"), "val": ("valid/images/0.JPG", "valid/labels/0_mask.PNG")}),
+    swapped: ({"images": "masks/{split}/*.png", "masks": "images/{split}/*.png"},
+              {s: (f"masks/{s}/a.png", f"images/{s}/a.png") for s in ("train", "val")}),
     carvana_with_lists: ({"images": "train/*.jpg", "masks": "train_masks/*_mask.gif", "lists": {"train": "train.txt", "val": "val.txt"}},
                          {"train": ("train/0cd_01.jpg", "train_masks/0cd_01_mask.gif"), "val": ("train/0cd_02.jpg", "train_masks/0cd_02_mask.gif")}),
     beside_each_other: ({"images": "{split}/image_*.png", "masks": "{split}/mask_*.png", "splits": {"train": "train", "val": "test"}},

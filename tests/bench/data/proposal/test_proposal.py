@@ -123,6 +123,6 @@ def test_rare_and_absent_classes_are_named(tmp_path):
 
 def test_photographs_for_masks_are_refused(tmp_path):
     with pytest.raises(
-        UserError, match=r"2 of 2 .*: has 1600 colours, as a photograph: is it a mask"
+        UserError, match=r"masks/train/a\.png: has 1600 colours, as a photograph: is it a mask"
     ):
         proposed(tmp_path, PHOTOGRAPH)
