@@ -21,24 +21,34 @@ Images have 8 or 16 bits, all of them the same, and as many channels as ``data.c
 TIFF (interleaved, planar, or a page for each channel) or npy, (H, W, channels). Images of 8 bits
 in these and in other formats are read in grey (1) or colour (3), whichever they are.
 
+Setting ``folds`` deals the images of train and val, or all where there are no splits, out to folds,
+whole groups at a time and stratified by class: ``bench/data/folds.py`` says how.
+
 docs/data.md has a classes.yaml for each of the usual layouts; ``bench data init`` proposes one.
 """
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from bench import yaml_files
-from bench.data import dataset
+from bench.data import dataset, folds
 from bench.data.dataset import IGNORE_INDEX, Split
 from bench.data.files import multichannel, palette
-from bench.data.files.layout import Layout, find_pairs
-from bench.data.files.pairs import PairReader, Pairs
+from bench.data.files.layout import Layout, find_pairs, find_pool
+from bench.data.files.pairs import PairReader, Pairs, first_of
+from bench.data.folds import Folds
 from bench.errors import UserError
 from bench.settings import Settings as BaseSettings
 from bench.settings import validate
@@ -48,13 +58,26 @@ Colour = tuple[Byte, Byte, Byte]
 
 
 class Settings(dataset.DatasetSettings):
-    """Settings of a folder: its path (relative to the data folder), and the channels of images."""
+    """Settings of a folder: its path (relative to the data folder), channels of images, folds."""
 
     name: Literal["folder"] = "folder"
     path: str = Field(min_length=1)
     channels: int = Field(
         3, ge=1, le=multichannel.MAX_CHANNELS, description="of images; 1 is grey, 3 is RGB"
     )
+    folds: Folds | None = Field(None, description="cross-validation, in place of train and val")
+
+    def for_seed(self, seed: int) -> Settings:
+        """Return the settings with the fold that a trial of this seed holds out."""
+        if self.folds is None:
+            return self
+        return self.model_copy(update={"folds": self.folds.for_seed(seed)})
+
+    @model_serializer(mode="wrap")
+    def _without_folds(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave folds out where there are none: such trials keep the keys that they had."""
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if key != "folds" or value is not None}
 
 
 class Classes(BaseSettings):
@@ -119,20 +142,63 @@ def load(settings: Settings, root: Path) -> dataset.Dataset:
     classes = validate(Classes, yaml_files.read_mapping(explained), source=explained)
     names = classes.class_names()
     colours = dict(zip(names, classes.colours or palette.distinct_colours(len(names)), strict=True))
-    found = find_pairs(folder, classes.files)
-    splits = {name: _split(found[name], classes, settings.channels) for name in found}
+    dealt, about = "", ""
+    if settings.folds is None:
+        found = find_pairs(folder, classes.files)
+    else:
+        pool, test = find_pool(folder, classes.files)
+        found, dealt, about = _held_out(pool, settings.folds, classes, folder)
+        found |= {"test": test} if test else {}
+    splits = {name: _split(found[name], classes, settings.channels, dealt) for name in found}
     images = {name: [image for image, _ in found[name].values()] for name in found}
-    note = dataset.note_on_copies(images)
+    note = " ".join(filter(None, (about, dataset.note_on_copies(images))))
     bits = next(filter(None, map(multichannel.bits, images["train"])), 8)
     channels = settings.channels
     return dataset.assemble("folder", colours, splits, in_channels=channels, bits=bits, note=note)
 
 
-def _split(pairs: Pairs, classes: Classes, channels: int) -> Split:
+def _held_out(
+    pool: Pairs, wanted: Folds, classes: Classes, folder: Path
+) -> tuple[dict[str, Pairs], str, str]:
+    """Return train and val, a digest of how all folds are dealt out, and a note on them."""
+    chosen = wanted.for_seed(0)  # opened for no trial, as by `data check`
+    groups = folds.groups(tuple(pool), chosen, folder)
+    masks = tuple(mask for _, mask in pool.values())
+    presence = None
+    if chosen.stratify:
+        presence = _presence(masks, classes, dataset.fingerprint(*masks))
+    held_out = folds.deal(groups, chosen, presence) == chosen.fold
+    found = {
+        "train": {name: pool[name] for name, out in zip(pool, held_out, strict=True) if not out},
+        "val": {name: pool[name] for name, out in zip(pool, held_out, strict=True) if out},
+    }
+    dealt = dataset.fingerprint(wanted.model_dump_json(), *groups)
+    about = folds.note(chosen, len(pool), len(set(groups)))
+    if presence is not None and (alone := folds.in_one_group(groups, presence)):
+        names = first_of([classes.class_names()[label] for label in alone])
+        about += f" In one fold alone: {names}; trained on or scored, never both."
+    return found, dealt, about
+
+
+@functools.lru_cache(maxsize=4)
+def _presence(masks: tuple[Path, ...], classes: Classes, content: str) -> NDArray[np.bool_]:
+    """Return (N, C), which classes each mask has. A changed ``content`` reads them again."""
+    read = _reader({}, classes, 3)
+    count = len(classes.names)
+    rows = [
+        np.bincount(read.labels(read.read_mask(one), one).ravel(), minlength=256) for one in masks
+    ]
+    return np.array(rows)[:, :count] > 0
+
+
+def _split(pairs: Pairs, classes: Classes, channels: int, dealt: str) -> Split:
     files = [file for pair in pairs.values() for file in pair]
     meaning = classes.model_dump_json(exclude={"files"})  # which files, their content says
+    meaning += dealt
     content = dataset.fingerprint(meaning, str(channels), *pairs, *files)
-    read = PairReader(
-        pairs, classes.table(), channels, coloured=classes.masks == "palette", own_classes=True
-    )
-    return Split(tuple(pairs), read, content)
+    return Split(tuple(pairs), _reader(pairs, classes, channels), content)
+
+
+def _reader(pairs: Pairs, classes: Classes, channels: int) -> PairReader:
+    coloured = classes.masks == "palette"
+    return PairReader(pairs, classes.table(), channels, coloured=coloured, own_classes=True)

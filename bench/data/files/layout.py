@@ -104,24 +104,45 @@ def find_pairs(folder: Path, layout: Layout | None = None) -> dict[str, Pairs]:
     layout = layout or Layout()
     lists = _lists(folder, layout)
     found = _fitting(folder, layout, is_listed=bool(lists))
-    members: dict[str, dict[str, Path | None]] = {
-        split: {name: None for name, one in found.images.items() if one.split == split}
-        for split in SPLITS
-    }
-    if lists:
-        members = listed(folder, lists, found.images, patterns.base(found.image_pattern))
+    members = _members(found, lists)
     for split in ("train", "val"):
         if not members.get(split):
             raise UserError(f"{folder}: {_without_images(found, split, lists)}")
-    start = patterns.base(found.image_pattern)
+    return {split: _pairs(found, split, named) for split, named in members.items() if named}
+
+
+def find_pool(folder: Path, layout: Layout | None = None) -> tuple[Pairs, Pairs]:
+    """Return the images and masks of train and val together, and those of test.
+
+    Where there are no splits, all images are in the first. UserError as ``find_pairs``.
+    """
+    layout = layout or Layout()
+    lists = _lists(folder, layout)
+    found = _fitting(folder, layout, is_listed=bool(lists))
+    members = _members(found, lists)
+    pool, test = {**members.get("train", {}), **members.get("val", {})}, members.get("test", {})
+    if not pool and not test and not lists and "{split}" not in (layout.images or ""):
+        found = _fitting(folder, layout, is_listed=True)
+        pool = dict.fromkeys(found.images)
+    if not pool:
+        raise UserError(f"{folder}: {_without_images(found, 'train', lists)}")
+    return _pairs(found, "", pool), _pairs(found, "test", test)
+
+
+def _members(found: _Found, lists: Mapping[str, str]) -> dict[str, dict[str, Path | None]]:
+    """Return the images of each split, with their masks where lists name these."""
+    if lists:
+        return listed(found.folder, lists, found.images, patterns.base(found.image_pattern))
     return {
-        split: {
-            name.removeprefix(start): (folder / name, mask)
-            for name, mask in _with_masks(found, split, named).items()
-        }
-        for split, named in members.items()
-        if named
+        split: {name: None for name, one in found.images.items() if one.split == split}
+        for split in SPLITS
     }
+
+
+def _pairs(found: _Found, split: str, named: Mapping[str, Path | None]) -> Pairs:
+    start = patterns.base(found.image_pattern)
+    masks = _with_masks(found, split, named)
+    return {name.removeprefix(start): (found.folder / name, mask) for name, mask in masks.items()}
 
 
 def _lists(folder: Path, layout: Layout) -> dict[str, str]:
@@ -200,7 +221,8 @@ def _with_masks(found: _Found, split: str, named: Mapping[str, Path | None]) -> 
     if missing:
         start = found.folder / patterns.base(pattern)
         short = [name.removeprefix(patterns.base(pattern)) for name in missing]
-        some = f"{len(missing)} of {len(named)} masks of the {split} split are missing"
+        of = f" of the {split} split" if split else ""
+        some = f"{len(missing)} of {len(named)} masks{of} are missing"
         suffixes = f" ({' '.join(MASK_SUFFIXES)})" if pattern.endswith(".*") else ""
         raise UserError(f"{start}: {some}: {first_of(short)}{suffixes}{_instead(found, missing)}")
     return masks
