@@ -84,6 +84,8 @@ def data_check(name: Dataset, settings: Set = None, data: Data = Path("data")) -
         sizes = ", ".join(f"{n} × {h}×{w}" for (h, w), n in split.sizes.most_common(4))
         more = f" and {len(split.sizes) - 4} other sizes" if len(split.sizes) > 4 else ""
         say(f"{split_name}: {split.images} images ({sizes}{more}), void {split.void_share:.1%}")
+    if dataset.note:
+        say(dataset.note)
     rows = [
         (name, *(f"{s.images_with[index]}, {s.shares[index]:.2%}" for s in found.values()))
         for index, name in enumerate(dataset.classes)
