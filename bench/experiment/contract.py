@@ -22,6 +22,7 @@ from bench.data.batches import augmented
 from bench.data.dataset import IGNORE_INDEX, Dataset
 from bench.errors import UserError
 from bench.evaluation import own_metrics
+from bench.experiment import own_code
 from bench.experiment.trial import TrialSettings
 from bench.training import losses, models
 
@@ -39,6 +40,11 @@ def check(settings: TrialSettings, measure: str, dataset: Dataset, tried: set[st
         what = json.dumps([component.kind, component.name, _given(settings, component.kind)])
         if not component.is_ours and what not in tried:
             tried.add(what)
+            if edited := own_code.edited(component):
+                raise UserError(
+                    f"{component.name}: {edited[0]} was edited after this process had imported it; "
+                    "start Python again (of a notebook, its kernel)"
+                )
             try:
                 _CHECKS[component.kind](settings, dataset)
             except UserError:
@@ -160,10 +166,8 @@ def _has_void(dataset: Dataset) -> bool:
 def _augmentation(settings: TrialSettings, dataset: Dataset) -> None:
     """Refuse an augmentation that changes types, makes up labels, or draws from elsewhere."""
     train = settings.train
-    name, pipeline = (
-        train.augmentation,
-        augment.build(train.augmentation, train.augmentation_options),
-    )
+    name = train.augmentation
+    pipeline = augment.build(name, train.augmentation_options)
     if pipeline is None:
         return
     augment_check.check(train, train.normalisation, dataset)
@@ -171,14 +175,10 @@ def _augmentation(settings: TrialSettings, dataset: Dataset) -> None:
     split = dataset.splits["train"]
     image, mask = split.read(split.names[0])
     first, labels = _augmented(pipeline, image, mask, span)
-    for what, one, before in (("image", first, image), ("mask", labels, mask)):
-        if one.dtype != before.dtype or one.ndim != before.ndim:
-            found = f"{one.dtype} with {one.ndim} axes"
-            raise UserError(
-                f"{name}: its {what} must be {before.dtype} with {before.ndim} axes, not {found}"
-            )
-    if first.shape[:2] != labels.shape or first.shape[2:] != image.shape[2:]:
-        raise UserError(f"{name}: image {first.shape} and mask {labels.shape} do not fit")
+    if first.shape[:2] != labels.shape or labels.dtype != mask.dtype:
+        raise UserError(
+            f"{name}: image {first.shape} and mask {labels.shape} {labels.dtype} do not fit"
+        )
     if made_up := set(np.unique(labels)) - {*range(len(dataset.classes)), IGNORE_INDEX}:
         raise UserError(f"{name}: its mask has label {min(made_up)}, which is no class")
     second, _ = _augmented(pipeline, image, mask, span)

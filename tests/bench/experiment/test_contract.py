@@ -88,6 +88,13 @@ def test_what_keeps_the_contract_is_planned(planned, code, override):
     assert len(planned(code, override)) == 3
 
 
+def test_an_edited_file_is_not_planned_with_what_was_imported(planned):
+    code, override = GOOD["loss"]
+    planned(code, override)
+    with pytest.raises(UserError, match=r"own\.py was edited after this process had imported it"):
+        planned(f"{code}\nVERSION = 2\n", override)
+
+
 NETWORKS = {
     "shape": ("return self.c(images)[..., 1:]", "logits must be (2, 9, 16, 16) for images (2, 3, 16, 16), not (2, 9, 16, 15)"),
     "dictionary": ("return {'out': self.c(images)}", "not dict"),
@@ -151,7 +158,7 @@ def test_a_loss_that_takes_ignore_index_is_given_it(planned):
 
 AUGMENTATIONS = {
     "no transform": ("return 3", "returned int, not a transform of albumentations or a list"),
-    "other type": ("return [A.ToFloat(p=1)]", "its image must be uint8 with 3 axes, not float32"),
+    "other type": ("return [A.ToFloat(p=1)]", "ToFloat makes other images of 3 channels and 8 bits (float32"),
     "labels": ("return [A.Lambda(mask=more, p=1)]", "which is no class"),
     "own dice": ("return [A.Lambda(image=dark, p=1)]", "the same random state gives another image"),
 }  # fmt: skip
