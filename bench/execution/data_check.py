@@ -19,7 +19,7 @@ def check(trials: Sequence[Trial], measure: str, root: Path) -> list[str]:
     """
     splits: dict[DatasetSettings, set[str]] = {}
     scored: dict[DatasetSettings, set[str]] = {}
-    for settings in dict.fromkeys(trial.arm.settings for trial in trials):
+    for settings in {id(trial.arm): trial.arm.settings for trial in trials}.values():
         splits.setdefault(settings.data, set()).update(settings.splits(measure))
         scored.setdefault(settings.data, set()).add(settings.evaluate.split)
     lines = []

@@ -119,8 +119,10 @@ def run_experiment(
     """
     experiment, trials, store = prepared.experiment, prepared.trials, prepared.store
     keys = [trial.key for trial in trials]
-    if MEASUREMENTS[experiment.measure].trains and pending(store.held(keys), keys):
-        for line in data_check.check(trials, experiment.measure, prepared.root):
+    if MEASUREMENTS[experiment.measure].trains:
+        waiting = set(pending(store.held(keys), keys))
+        ahead = [trial for trial in trials if trial.key in waiting]
+        for line in data_check.check(ahead, experiment.measure, prepared.root):
             warn(line)
     store.check_writable()
     with reconcile.joined(store, trials, warn) as alone:
