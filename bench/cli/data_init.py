@@ -49,13 +49,14 @@ def data_init(folder: Folder, yes: Yes = False, data: Data = Path("data")) -> in
         return 0
     write(path, proposal.text.encode())
     say(f"written: {path}; give the classes their names there")
-    for line in _next(folder, data):
+    for line in _next(folder, data, proposal.folds):
         say(line)
     return 0
 
 
-def _next(folder: Path, data: Path) -> list[str]:
+def _next(folder: Path, data: Path, folds: int | None) -> list[str]:
     """Return the commands that check the folder and train on it."""
+    dealt = "" if folds is None else f", folds: {{count: {folds}}}"
     place = folder.resolve()
     inside = place.is_relative_to(data.resolve())
     where = place.relative_to(data.resolve()).as_posix() if inside else place.as_posix()
@@ -65,8 +66,10 @@ def _next(folder: Path, data: Path) -> list[str]:
         experiment = Path(bench.__file__).parents[1] / _EXPERIMENT
     quoted = where if re.fullmatch(r"[\w./-]+", where) else json.dumps(where, ensure_ascii=False)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", place.name)
-    values = [f"data={{name: folder, path: {quoted}}}", f"name={name}"]
+    values = [f"data={{name: folder, path: {quoted}{dealt}}}", f"name={name}"]
     check = ["data", "check", "folder", "--set", f"path={quoted}", *root]
+    if folds is not None:
+        check += ["--set", f"folds={{count: {folds}}}"]
     run = ["run", str(experiment), *(word for value in values for word in ("--set", value)), *root]
     commands = [check, run] if experiment.is_file() else [check]
     return [shlex.join(["python", "-m", "bench", *words]) for words in commands]

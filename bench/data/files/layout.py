@@ -199,7 +199,7 @@ def _without_images(found: _Found, split: str, lists: Mapping[str, str]) -> str:
         return said
     return (
         f"{said}; to split the {len(unsplit)} images of {whole}, list the names of some in "
-        "train.txt and of others in val.txt, one a line"
+        "train.txt and of others in val.txt, one a line, or let `folds: {count: 5}` deal them out"
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.data.files import patterns
 from bench.data.files.images import read_colour
-from bench.data.files.layout import Layout, find_pairs
+from bench.data.files.layout import Layout, find_pairs, find_pool
 from bench.data.files.pairs import IMAGE_SUFFIXES, LOSSY_SUFFIXES, MASK_SUFFIXES, Pairs
 from bench.data.files.unknown import PHOTOGRAPH
 from bench.errors import UserError
@@ -28,6 +28,7 @@ _NO_CLASSES = re.compile(r"instance|object|colou?r|poly|depth", re.I)
 _SEPARATORS = "_-. "
 _Affixes = tuple[str, str, str, str]  # before and after * in an image's name, and in its mask's
 _SAMPLE = 3  # images that are compared with what may be their masks
+ALL = "all"  # stands for the split of images that are in none
 _DECIDES = 5  # of the rank, before the number of pairs
 _MOST = 50  # files that may be the mask of one image
 
@@ -65,6 +66,8 @@ class _Guess:
 def find(folder: Path) -> tuple[Layout | None, dict[str, Pairs]]:
     """Return a layout that fits a folder, None if it is the usual one, and its pairs by split.
 
+    Where there are no splits, all pairs are under ``ALL``.
+
     UserError if none does: the message is about the one that fits best.
     """
     try:
@@ -86,11 +89,9 @@ def find(folder: Path) -> tuple[Layout | None, dict[str, Pairs]]:
         except UserError as error:
             problems.append(error)
     if guesses and not guesses[0].splits:
-        best = guesses[0]
-        raise UserError(
-            f"{folder}: images {best.images} have masks {best.masks}, and there are no splits: "
-            "list the names of some images in train.txt and of others in val.txt, one a line"
-        )
+        unsplit = {"images": guesses[0].images, "masks": guesses[0].masks}
+        layout = validate(Layout, unsplit, source=folder)
+        return layout, {ALL: find_pool(folder, layout)[0]}
     if problems:
         raise problems[-1]
     if (folder / "images").is_dir() and (folder / "masks").is_dir():

@@ -19,6 +19,7 @@ from bench.data.proposal.labels import Labels
 from bench.settings import validate
 from bench.yaml_files import PlainLoader
 
+MOST_FOLDS = 5
 RARE = 0.001  # of the pixels; classes with less are named
 _VOID = re.compile(r"void|unlabell?ed|ignored?|unknown|undefined|don'?t care", re.I)
 _PLAIN = re.compile(r"[A-Za-z][\w -]*")
@@ -28,10 +29,14 @@ _BINARY: tuple[tuple[Meaning, Meaning], ...] = ((0, 1), (0, 255), ((0, 0, 0), (2
 
 @dataclass(frozen=True)
 class Proposal:
-    """What was found in a folder, in ``lines``, and the ``text`` of a classes.yaml for it."""
+    """What was found in a folder, in ``lines``, and the ``text`` of a classes.yaml for it.
+
+    ``folds`` is how many the images can be dealt out to, where they are in no splits.
+    """
 
     lines: tuple[str, ...]
     text: str
+    folds: int | None = None
 
 
 def propose(folder: Path) -> Proposal:
@@ -43,10 +48,17 @@ def propose(folder: Path) -> Proposal:
     validate(Classes, yaml.load(text, Loader=PlainLoader), source="the proposed classes.yaml")
     counts = ", ".join(f"{len(pairs)} {split}" for split, pairs in splits.items())
     lines = [f"images with masks: {counts}"]
+    folds = None
+    if layouts.ALL in splits:
+        folds = min(MOST_FOLDS, len(splits[layouts.ALL]))
+        lines.append(
+            f"they are in no splits: `folds: {{count: {folds}}}` deals them out, and `group` keeps "
+            "what belongs together in one fold; or list names in train.txt and val.txt"
+        )
     if found.read < found.count:
         lines.append(f"classes are those of {found.read} masks of {found.count}, evenly spaced")
     lines += [*about_names, *_remarks(layout, found, named)]
-    return Proposal(tuple(lines), text)
+    return Proposal(tuple(lines), text, folds)
 
 
 def _named(folder: Path, found: Labels) -> tuple[dict[Meaning, str], list[str]]:

@@ -45,6 +45,25 @@ def test_what_is_printed_at_the_end_works(camvid, bench):
     assert bench(*run[3:], "--dry-run", "--device", "cpu")[0] == 0
 
 
+def test_images_in_no_splits_are_dealt_out_to_folds(camvid, bench):
+    for split in ("train", "val"):
+        (camvid / f"{split}.txt").unlink()
+    for kind in ("", "annot"):
+        (camvid / f"val{kind}").rename(camvid / f"more{kind}")
+        for path in (camvid / f"more{kind}").iterdir():
+            path.rename(camvid / f"train{kind}" / f"more_{path.name}")
+    status, out, err = bench("data", "init", camvid, "--yes")
+    assert (status, err) == (0, "")
+    assert (
+        "images with masks: 5 all\nthey are in no splits: `folds: {count: 5}` deals them out" in out
+    )
+    check, run = (shlex.split(line) for line in out.splitlines()[-2:])
+    status, out, err = bench(*check[3:])
+    assert (status, err) == (0, "")
+    assert out.startswith("train: 4 images (4 × 24×32)")
+    assert bench(*run[3:], "--dry-run", "--device", "cpu")[0] == 0
+
+
 def test_nothing_is_written_without_a_yes(camvid, bench, monkeypatch):
     status, out, _ = bench("data", "init", camvid)
     assert status == 0

@@ -114,6 +114,11 @@ def swapped(folder):
         write(folder, f"masks/{split}/a.png", image=PHOTOGRAPH)
 
 
+def carvana(folder):
+    write(folder, "train/0cd_01.jpg", "train/0cd_02.jpg", image=PHOTOGRAPH)
+    write(folder, "train_masks/0cd_01_mask.png", "train_masks/0cd_02_mask.png")
+
+
 # What find returns of each: the layout, and by split the first image and its mask.
 # fmt: off
 FOUND = {
@@ -136,6 +141,7 @@ FOUND = {
                             {"train": ("train/images/0.JPG", "train/labels/0_mask.PNG"), "val": ("valid/images/0.JPG", "valid/labels/0_mask.PNG")}),
     swapped: ({"images": "masks/{split}/*.png", "masks": "images/{split}/*.png"},
               {s: (f"masks/{s}/a.png", f"images/{s}/a.png") for s in ("train", "val")}),
+    carvana: ({"images": "train/*.jpg", "masks": "train_masks/*_mask.png"}, {"all": ("train/0cd_01.jpg", "train_masks/0cd_01_mask.png")}),
     carvana_with_lists: ({"images": "train/*.jpg", "masks": "train_masks/*_mask.gif", "lists": {"train": "train.txt", "val": "val.txt"}},
                          {"train": ("train/0cd_01.jpg", "train_masks/0cd_01_mask.gif"), "val": ("train/0cd_02.jpg", "train_masks/0cd_02_mask.gif")}),
     beside_each_other: ({"images": "{split}/image_*.png", "masks": "{split}/mask_*.png", "splits": {"train": "train", "val": "test"}},
@@ -155,11 +161,6 @@ def test_the_usual_layouts_are_found(make, tmp_path):
     assert relative == expected
 
 
-def carvana(folder):
-    write(folder, "train/0cd_01.jpg", "train/0cd_02.jpg", image=PHOTOGRAPH)
-    write(folder, "train_masks/0cd_01_mask.png", "train_masks/0cd_02_mask.png")
-
-
 def lossy(folder):
     for split in ("train", "val"):
         write(folder, f"{split}/images/a.jpg", f"{split}/masks/a.jpg", image=PHOTOGRAPH)
@@ -177,7 +178,6 @@ def photographs(folder):
 
 # fmt: off
 REFUSED = {
-    carvana: r"images train/\*\.jpg have masks train_masks/\*_mask\.png, and there are no splits: list .*train\.txt",
     lossy: r"no images with masks of similar names found; masks are \.bmp",
     one_mask_too_few: r"gtFine: 1 of 2 masks of the val split are missing: val/lindau/lindau_000001_000019_gtFine_labelIds\.png",
     photographs: "no images with masks",
