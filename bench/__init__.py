@@ -5,14 +5,16 @@
 >>> results = bench.load("results/loss_ablation")  # doctest: +SKIP
 >>> results.comparisons[["factor", "level", "difference", "verdict"]]  # doctest: +SKIP
 
+An experiment may be a mapping too, with the keys of a YAML file; ``docs/python.md`` has examples.
+
 Importing ``bench`` imports nothing else; each function imports what it needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.experiment.config import Experiment
@@ -22,7 +24,7 @@ __all__ = ["load", "run"]
 
 
 def run(
-    experiment: str | Path | Experiment,
+    experiment: str | Path | Mapping[str, Any] | Experiment,
     *,
     overrides: Sequence[str] = (),
     results: str | Path = "results",
@@ -35,11 +37,14 @@ def run(
 ) -> ExperimentResults:
     """Measure what is not stored yet of an experiment, as ``python -m bench run`` does.
 
-    Failed trials have a row in ``.trials`` too. After Ctrl-C the next call resumes.
+    Failed trials have a row in ``.trials`` too. After Ctrl-C the next call resumes. What the
+    command prints as a warning, such as that stored trials were measured with other code, is a
+    ``UserWarning``.
 
     Args:
-        experiment: a YAML file, or what ``bench.experiment.config.load`` returns.
-        overrides: ``key=value`` with dotted keys, as ``--set`` takes them; of a file only.
+        experiment: a YAML file; or a mapping with the keys that a file has, in which names of files
+            are relative to the current folder; or what ``bench.experiment.config.load`` returns.
+        overrides: ``key=value`` with dotted keys, as ``--set`` takes them; of a file or a mapping.
         results: the folder that holds all results.
         data: the folder of the datasets; None for ``$BENCH_DATA``, or ``data``.
         device: ``auto``, ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
@@ -48,7 +53,12 @@ def run(
         accept_stale: take finished results of other code, data or versions as they are.
         quiet: print nothing.
 
-    Raises ``bench.errors.UserError`` if a file, a setting or an argument is wrong.
+    Returns:
+        The results as data frames, as ``bench.load`` returns them.
+
+    Raises:
+        bench.errors.UserError: if a file, a setting or an argument is wrong. Its message has a line
+            for each mistake.
     """
     import warnings
     from functools import partial
@@ -76,15 +86,24 @@ def run(
 def load(folder: str | Path) -> ExperimentResults:
     """Read and analyse the results folder of one experiment, such as ``results/loss_ablation``.
 
+    Nothing is written, and torch is not imported. Of each stored file that is damaged a
+    ``UserWarning`` says so; what is left is analysed without it.
+
     Returns:
-        The tables that ``python -m bench report`` writes as CSV files, as data frames:
-        ``.trials``, ``.arms`` and ``.comparisons``.
+        The results as data frames: ``.trials``, ``.arms``, ``.comparisons``, ``.history`` (a row
+        for each trial and epoch) and ``.per_class`` (a row for each trial and class). Their
+        docstrings name columns and units. In a notebook it shows the answer and the main tables.
 
     Raises:
         bench.errors.UserError: if the folder holds no experiment, or its plan is damaged.
     """
+    import warnings
+
     from bench.analysis import analysis
     from bench.report.experiment_results import ExperimentResults
     from bench.store.folder import Store
 
-    return ExperimentResults(analysis.load(Store(Path(folder))))
+    found = analysis.load(Store(Path(folder)))
+    for line in found.damaged:
+        warnings.warn(line, stacklevel=2)
+    return ExperimentResults(found)

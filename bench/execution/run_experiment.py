@@ -10,14 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from bench.errors import UserError
 from bench.execution import data_check, executors
 from bench.execution.executors import Executor
 from bench.execution.job import Job, Stop
 from bench.execution.progress import Progress
-from bench.experiment import config, environment, plan, reconcile
+from bench.experiment import config, environment, layers, plan, reconcile
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Review, Stale
 from bench.experiment.trial import Trial
@@ -61,7 +63,7 @@ class Outcome:
 
 
 def prepare(
-    experiment: Experiment | str | Path,
+    experiment: Experiment | Mapping[str, Any] | str | Path,
     *,
     overrides: Sequence[str] = (),
     results: str | Path = "results",
@@ -81,6 +83,13 @@ def prepare(
     """
     if isinstance(experiment, Experiment):
         command = f"bench.run({experiment.name})"
+        if overrides:
+            raise UserError("overrides: change the values that the Experiment is made of instead")
+    elif isinstance(experiment, Mapping):
+        values = layers.plain(experiment, "experiment")
+        further = f", overrides={list(overrides)!r}" if overrides else ""
+        command = f"bench.run({values!r}{further})"
+        experiment = config.from_mapping(values, overrides)
     else:
         settings = [word for override in overrides for word in ("--set", override)]
         command = shlex.join(["python", "-m", "bench", "run", str(experiment), *settings])

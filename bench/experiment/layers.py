@@ -34,7 +34,7 @@ def of_file(path: Path) -> list[Layer]:
 
 def of_mapping(values: Mapping[str, Any], source: str) -> list[Layer]:
     """Return the layers of values as a file has them; what they extend is in the current folder."""
-    layers = _extended(source, Path(), _plain(values, source), iter(range(MAX_FILES)))
+    layers = _extended(source, Path(), plain(values, source), iter(range(MAX_FILES)))
     return [_moved(layer, Path()) for layer in layers]
 
 
@@ -151,10 +151,13 @@ def _has(values: Any, path: Sequence[Any]) -> bool:
     return True
 
 
-def _plain(values: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return values as YAML would give them: lists of tuples, text of paths, numbers of arrays'."""
+def plain(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return values as YAML would give them: lists for tuples, text for paths, numbers of arrays.
 
-    def plain(value: Any) -> Any:
+    UserError if there is anything else in them.
+    """
+
+    def converted(value: Any) -> Any:
         if isinstance(value, PurePath):
             return str(value)
         if isinstance(value, range):
@@ -164,7 +167,7 @@ def _plain(values: Mapping[str, Any], source: str) -> dict[str, Any]:
         raise TypeError(f"a {type(value).__name__} is no value that YAML has: {value!r}")
 
     try:
-        found = json.loads(json.dumps(values, default=plain))
+        found = json.loads(json.dumps(values, default=converted))
     except (TypeError, ValueError) as error:
         raise UserError(f"{source}: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(found, dict):

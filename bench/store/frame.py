@@ -34,7 +34,7 @@ class Results:
     - ``classes``, a row for each class of each finished trial: ``class`` (as the plan's ``labels``
       call it) and every score by class.
     - ``history``, a row for each epoch of each trial that has one: ``status``, ``epoch``,
-      ``train_loss`` and the scores of that epoch.
+      ``train_loss``, ``learning_rate``, ``seconds`` and the scores of that epoch.
     """
 
     store: Store

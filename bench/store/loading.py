@@ -20,7 +20,7 @@ Refuse = Callable[[Record], str | None]  # why a record is not to be used, or No
 
 _TRIAL = ("key", "arm", "seed", "status", "reason", "seconds")
 _CLASS = ("key", "arm", "seed", "class")
-_EPOCH = ("key", "arm", "seed", "status", "epoch", "train_loss")
+_EPOCH = ("key", "arm", "seed", "status", "epoch", "train_loss", "learning_rate", "seconds")
 
 
 @collector_paused()
@@ -31,7 +31,9 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
     """
     plan = store.read_plan()
     if plan is None:
-        raise UserError(f"{store.folder}: holds no experiment (there is no plan.json)")
+        others = ", ".join(sorted(path.parent.name for path in store.folder.glob("*/plan.json")))
+        inside = f"; in it are {others}" if others else ""
+        raise UserError(f"{store.folder}: holds no experiment (there is no plan.json){inside}")
     planned = plan.labelled()
     keys = {trial.key for trial in planned}
     records, damaged = _used(store, plan, refuse)
@@ -138,7 +140,14 @@ def _by_class(result: AccuracyResult | None, labels: Labels) -> list[Row]:
 def _epochs(details: Details) -> list[Row]:
     """Return a row for each epoch of a trial."""
     return [
-        {"epoch": row.epoch, "train_loss": row.train_loss, **row.metrics} for row in details.history
+        {
+            "epoch": row.epoch,
+            "train_loss": row.train_loss,
+            "learning_rate": row.learning_rate,
+            "seconds": row.seconds,
+            **row.metrics,
+        }
+        for row in details.history
     ]
 
 

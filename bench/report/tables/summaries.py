@@ -11,6 +11,7 @@ import pandas as pd
 from bench.analysis.analysis import Analysis
 from bench.store.frame import DONE, NOT_RUN, Row, typed
 
+_PIXELS = ("pixels_truth", "pixels_predicted", "pixels_correct", "pixels_train")
 _FLOPS = ("step_gflops", "step_pixels", "gflops_per_megapixel", "window_gflops_per_megapixel")
 
 
@@ -125,6 +126,25 @@ def per_class(results: Analysis) -> pd.DataFrame:
     frame = pd.DataFrame(parts, index=wanted).reset_index()
     frame.insert(2, "trials", frame["arm"].map(results.trials.groupby("arm").size()))
     return frame
+
+
+def trials_by_class(results: Analysis) -> pd.DataFrame:
+    """Return a row for each finished trial and class: its scores, and numbers of pixels, if stored.
+
+    ``pixels_train`` are of the training split, the others of the evaluated one, without void.
+    """
+    rows = []
+    for key, counts in results.counts.items():
+        matrix = counts.total()
+        train = counts.train_pixels or (None,) * counts.classes
+        columns = matrix.sum(1), matrix.sum(0), matrix.diagonal()
+        for label, (truth, predicted, right) in enumerate(zip(*map(list, columns), strict=True)):
+            found = int(truth), int(predicted), int(right), train[label]
+            rows.append(dict(zip(_PIXELS, found, strict=True)) | {"key": key, "label": label})
+    frame = results.classes.drop_duplicates(["key", "class"])
+    frame = frame.assign(label=frame.groupby("key", sort=False).cumcount())
+    pixels = typed(rows, ("key", "label", *_PIXELS))
+    return frame.merge(pixels, how="left", on=["key", "label"]).drop(columns="label")
 
 
 def is_balanced(results: Analysis, factor: str) -> bool:
