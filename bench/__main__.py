@@ -18,6 +18,7 @@ from bench.cli import (
     evaluate,
     export,
     mv,
+    predict,
     report,
     run,
     schema,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(evaluate.evaluate)
+app.command()(predict.predict)
 app.command()(status.status)
 app.command()(report.report)
 app.command()(compare.compare)

@@ -39,6 +39,7 @@ class Evaluation:
     those chosen whose weights other code has trained.
     """
 
+    trained: Store
     plan: Plan  # of the folder ``store``, in which the scores are stored
     store: Store
     jobs: tuple[Job, ...]
@@ -86,7 +87,7 @@ def prepare(
             )
             other_code += any(now != then for now, then in codes)
     scored = _plan_of_scores(plan, planned, command, store)
-    return Evaluation(scored, store, tuple(jobs), tuple(without), other_code)
+    return Evaluation(trained, scored, store, tuple(jobs), tuple(without), other_code)
 
 
 def evaluate(
@@ -100,7 +101,11 @@ def evaluate(
     store, trials = prepared.store, [job.trial for job in prepared.jobs]
     keys = [trial.key for trial in trials]
     store.check_writable()
-    with reconcile.joined(store, trials, warn) as alone:
+    with (
+        reconcile.joined(prepared.trained, (), warn) as others,
+        reconcile.joined(store, trials, warn) as alone,
+    ):
+        others.close()  # from here on only renaming the experiment has to wait
         with alone:
             for line in _review_lines(reconcile.review(store, trials)):
                 warn(line)
