@@ -183,6 +183,8 @@ def _by_stars(found: Mapping[str, Fitting]) -> dict[tuple[str | None, ...], Path
 def _without_images(found: _Found, split: str, lists: Mapping[str, str]) -> str:
     """Say where no images of a split were found, and how a folder is split."""
     layout, pattern = found.layout, found.image_pattern
+    if layout.lists and split not in layout.lists:
+        return f"classes.yaml: files: lists has no {split}"
     if lists:
         return f"no images listed in {lists.get(split, f'{split}.txt')}"
     named = pattern.replace("{split}", layout.split_folders().get(split, split))

@@ -279,6 +279,13 @@ def test_a_wrong_line_of_two_columns_is_named(kind, tmp_path):
         find_pairs(tmp_path, Layout(lists=lists))
 
 
+def test_a_list_that_is_not_given_is_named(tmp_path):
+    touch(tmp_path, "images/a.png", "masks/a.png")
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.raises(UserError, match=r"files: lists has no val$"):
+        find_pairs(tmp_path, Layout(lists={"train": "a.txt"}))
+
+
 def test_a_name_that_fits_two_images_is_refused(tmp_path):
     touch(tmp_path, *(f"{kind}/{sub}/a.png" for kind in ("images", "masks") for sub in "xy"))
     (tmp_path / "train.txt").write_text("a.png")
