@@ -26,8 +26,8 @@ class ImageInterval:
 def image_intervals(results: Results) -> dict[str, ImageInterval]:
     """Return the intervals of the first arms; none where images are few or no counts stored.
 
-    All arms see the same resampled data sets. A network that was evaluated on other images
-    than the first of its arm is left out.
+    All arms see the same resampled data sets. An arm has none if its networks were evaluated on
+    different images, as in cross-validation: of its mean, there is no draw.
     """
     if results.metric not in SCORES:
         return {}
@@ -36,9 +36,9 @@ def image_intervals(results: Results) -> dict[str, ImageInterval]:
     for label in [label for label in results.arms if label in keys][:MOST_ARMS]:
         counts = [results.counts[key] for key in keys[label] if key in results.counts]
         images = len(counts[0].names) if counts else 0
-        if images >= LEAST_IMAGES:
-            same = [totals(one.matrices()) for one in counts if one.names == counts[0].names]
+        if images >= LEAST_IMAGES and all(one.names == counts[0].names for one in counts):
             drawn = draws(images, np.random.default_rng(_SEED))
-            ends = interval(np.array(same), drawn, SCORES[results.metric])
+            scored = np.array([totals(one.matrices()) for one in counts])
+            ends = interval(scored, drawn, SCORES[results.metric])
             found[label] = ImageInterval(*ends, images)
     return found
