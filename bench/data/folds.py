@@ -148,8 +148,9 @@ def deal(
         np.add.at(counts[:, :-1], member, presence)
     shares = counts / np.maximum(1, counts.sum(0))
     order = np.random.default_rng([folds.seed, folds.repeat]).permutation(len(names))
-    # Groups that are alike to a factor of two keep their random order: dealings are to differ.
-    order = order[np.argsort(-np.log2(shares[order].sum(1)).round(), kind="stable")]
+    # Groups that are alike to a factor of four keep their random order: dealings are to differ.
+    size = (np.log2(shares.sum(1)) / 2).round()
+    order = order[np.argsort(-size[order], kind="stable")]
     dealt = np.zeros(len(names), np.int64)
     held = np.zeros((folds.count, shares.shape[1]))  # the share of each class that a fold has
     tried = np.eye(folds.count)[:, :, None]
