@@ -262,6 +262,9 @@ def test_a_dry_run_and_status_name_what_was_edited_or_are_as_before(planned, tmp
                 assert path.name in err
                 assert len(err.splitlines()) == 1, err
                 assert f"{trials} of them stored" not in out
+            elif line is count and kind_of(path) == "plan":  # another key has no record yet
+                planned, done, failed, waiting = map(int, out.split()[-4:])
+                assert (planned, failed, done + waiting) == (trials, 0, trials)
             else:
                 assert (status, out) == before[::2]
             assert status == 0 or line is count
