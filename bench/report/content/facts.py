@@ -67,6 +67,23 @@ def classes_averaged(results: Analysis) -> tuple[int, int] | None:
     return int(counts.min()), int(counts.max())
 
 
+def absent_classes(results: Analysis) -> dict[str, list[str]]:
+    """Return split → the classes of which masks had no pixel there, in some finished trial."""
+    absent: dict[str, dict[str, None]] = {}
+    for key, counts in results.counts.items():
+        accuracy = results.records[key].accuracy
+        if accuracy is None:
+            continue
+        names = results.plan.labels.of_classes(accuracy.classes)
+        pixels = {accuracy.split: counts.total().sum(1).tolist()}
+        if counts.train_pixels is not None:
+            pixels["train"] = [*counts.train_pixels]
+        for split, numbers in pixels.items():
+            without = (name for name, count in zip(names, numbers, strict=True) if not count)
+            absent.setdefault(split, {}).update(dict.fromkeys(without))
+    return {split: [*names] for split, names in absent.items() if names}
+
+
 def mixed(results: Analysis) -> dict[str, int]:
     """Return how many versions of the code, and devices, trials were measured with."""
     records = results.records.values()
