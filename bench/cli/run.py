@@ -125,6 +125,7 @@ def _show_plan(prepared: Prepared) -> None:
 
     Of what is stored the records are read; details and pictures are looked at by a run.
     """
+    from bench.execution import run_experiment
     from bench.experiment import plan
 
     trials, experiment = prepared.trials, prepared.experiment
@@ -142,8 +143,11 @@ def _show_plan(prepared: Prepared) -> None:
     rows = [(label, " ".join(marks)) for label, marks in seeds.items()]
     table(("arm", f"{replicate}s (✓ stored)"), rows)
     say(f"{len(trials)} trials, {len(trials) - len(unfinished)} of them stored")
-    if unfinished:
-        say(_estimate(prepared, unfinished))
+    scored = run_experiment.stored_trainings(prepared, unfinished)
+    if scored:
+        say(f"{len(scored)} more are scored with stored weights, without training")
+    if unfinished - scored.keys():
+        say(_estimate(prepared, unfinished - scored.keys()))
 
 
 def _estimate(prepared: Prepared, unfinished: set[str]) -> str:

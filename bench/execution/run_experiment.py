@@ -160,7 +160,7 @@ def run_experiment(
 def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[str]) -> list[Job]:
     """Return what is to be measured, in the order of measuring."""
     keys, experiment = set(wanted), prepared.experiment
-    stored = _trainings(prepared, keys)
+    stored = stored_trainings(prepared, keys)
     return [
         Job(
             trial,
@@ -178,7 +178,7 @@ def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[st
     ]
 
 
-def _trainings(prepared: Prepared, wanted: set[str]) -> dict[str, StoredTraining]:
+def stored_trainings(prepared: Prepared, wanted: set[str]) -> dict[str, StoredTraining]:
     """Return the stored training of each trial that differs from it only in how it is scored."""
     kind, store = prepared.experiment.measure, prepared.store
     if not MEASUREMENTS[kind].trains or not trainings.anything_stored(store):

@@ -19,6 +19,7 @@ from bench.store.files import write_whole
 from bench.store.folder import Store
 from bench.store.image_counts import collector_paused
 
+SCORED_AGAIN = ("trials", "arms", "comparisons")  # tables of networks that were scored again
 SUFFIXES = ("png", "svg")
 DEFAULT_FORMATS = ("html", "md", "csv", "tex")
 
@@ -103,9 +104,17 @@ def write_markdown(document: Document, folder: Path) -> Path:
 
 
 def write_csv(document: Document, folder: Path) -> Path:
-    """Write one CSV file for each of ``TABLES``; return the one of all trials."""
+    """Write one CSV file for each of ``TABLES``; return the one of all trials.
+
+    Where stored networks were scored again, three more: ``trials-test.csv``, say.
+    """
     for name, table in TABLES.items():
         _write(folder / f"{name}.csv", csv.render(table(document.results)))
+    for section in document.evaluations:
+        if section.results is not None:
+            for name in SCORED_AGAIN:
+                scores = csv.render(TABLES[name](section.results))
+                _write(folder / f"{name}-{section.name}.csv", scores)
     return folder / "trials.csv"
 
 

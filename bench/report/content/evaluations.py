@@ -26,6 +26,7 @@ _MOST_DAYS = 6  # that the sentence about looks names
 class Section:
     """One way in which the networks of a report were scored again, or why it cannot be shown."""
 
+    name: str  # of its folder: ``test``, ``val-rotations``
     title: str
     results: Analysis | None = None
     problem: str = ""
@@ -93,9 +94,11 @@ def _section(results: Analysis, store: Store) -> Section:
     split, _, tta = store.folder.name.partition("-")
     title = _TITLES.get(split, split) + (f", predictions averaged: {tta}" if tta else "")
     try:
-        return Section(title, analysis.load(store, refuse=_of_other_weights(results)))
+        return Section(
+            store.folder.name, title, analysis.load(store, refuse=_of_other_weights(results))
+        )
     except UserError as error:
-        return Section(title, problem=str(error))
+        return Section(store.folder.name, title, problem=str(error))
 
 
 def _of_other_weights(results: Analysis) -> Callable[[Record], str | None]:

@@ -1,5 +1,6 @@
 """``evaluate``: stored networks scored again, and what the report says of it."""
 
+import pandas as pd
 import pytest
 
 from bench.store import evaluations
@@ -43,6 +44,9 @@ def test_a_run_on_other_images_scores_the_weights_that_it_would_train(
     run = ("run", "small.yaml", "--set", "evaluate.split=test", "--set", "seeds=1")
     assert bench(*run, "--results", "anew")[0] == 0
     monkeypatch.setattr(loop, "Step", None)
+    assert (
+        "\n2 more are scored with stored weights, without training\n" in bench(*run, "--dry-run")[1]
+    )
     status, out, err = bench(*run)
     assert status == 0, err
     assert "2 measured now (2 of them from stored weights, without training), 0 failed" in out
@@ -72,7 +76,7 @@ def test_looks_at_test_images_are_counted(finished, bench, without_training):
     assert "may have been chosen by them" in out
     store = Store(finished / "results/small")
     assert [one.folder.name for one in evaluations.stores(store)] == ["test", "test-rotations"]
-    assert bench("report", "small", "--format", "md,html")[0] == 0
+    assert bench("report", "small", "--format", "md,html,csv")[0] == 0
     page = (store.folder / "report/report.md").read_text()
     means = [line for line in page.splitlines() if line.startswith("| ce (baseline) |")]
     tested = [
@@ -82,6 +86,9 @@ def test_looks_at_test_images_are_counted(finished, bench, without_training):
     ]
     assert f"| ce (baseline) | {sum(tested) / 2:.3f} ±" in means[1]
     assert "looked at twice" in page
+    table = pd.read_csv(store.folder / "report/trials-test.csv").query("arm == 'ce'")
+    assert sorted(table["mean_iou"]) == sorted(tested)
+    assert set(table["split"]) == {"test"}
     assert (
         "Test images, predictions averaged: rotations"
         in (store.folder / "report/report.html").read_text()
@@ -101,6 +108,16 @@ def test_scores_of_networks_that_are_not_the_report_s_are_left_out(
     page = (store.folder / "report/report.md").read_text()
     assert f"{record.label}, seed {record.seed}: was scored with weights that are not" in page
     assert "The stored weights of 3 of 4 trials were scored on 1 images of the test split" in page
+
+
+def test_scores_that_cannot_be_read_are_named_in_the_report(finished, bench, without_training):
+    assert bench("evaluate", "small", "--split", "test")[0] == 0
+    plan = finished / "results/small/evaluations/test/plan.json"
+    plan.write_text(plan.read_text().replace("ce", "de"))
+    status, _, err = bench("report", "small", "--format", "md,html,csv")
+    assert (status, err) == (0, "")
+    page = (finished / "results/small/report/report.md").read_text()
+    assert "evaluations/test/plan.json: damaged (its checksum does not match)" in page
 
 
 def test_networks_without_weights_are_named_and_the_others_scored(finished, bench):
