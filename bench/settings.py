@@ -109,6 +109,10 @@ class Mistake:
     line: str
     together: bool = False  # whether other values would be a way out too
 
+    def said_of(self, source: object) -> str:
+        """Return one line that begins with the source, whatever keys are called."""
+        return f"{source}: {' '.join(self.line.split())}"
+
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -123,7 +127,7 @@ def validate(
     """
     found = check(kind, values, folder)
     if isinstance(found, list):
-        raise UserErrors(UserError(f"{source}: {one.line}") for one in in_order(found, values))
+        raise UserErrors(UserError(one.said_of(source)) for one in in_order(found, values))
     return found
 
 
@@ -202,7 +206,7 @@ def _mistake(kind: type[Settings], values: Any, path: tuple[Any, ...], error: An
     where = ".".join(map(str, path))
     message = error["msg"].removeprefix("Value error, ")
     match error["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "invalid_key":  # the latter is no text
             *above, key = path
             where, siblings = ".".join(map(str, above)), _siblings(kind, values, above)
             hint = suggestion(str(key), dict.fromkeys(paths(kind, values)), siblings)

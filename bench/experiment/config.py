@@ -170,7 +170,7 @@ def _checked(read: list[Layer], overrides: Sequence[str], folder: Path) -> Exper
         mistakes = list(label_checks.mistakes(found.labels, found.factors, found.include))
     if isinstance(found, Experiment) and not mistakes and not wrong:
         return found
-    lines = dict.fromkeys(f"{layers.source_of(read, one.path)}: {one.line}" for one in mistakes)
+    lines = dict.fromkeys(one.said_of(layers.source_of(read, one.path)) for one in mistakes)
     raise UserErrors([*map(UserError, lines), *wrong])
 
 

@@ -71,7 +71,7 @@ def merge(
 
 def override(values: Mapping[str, Any], text: str) -> tuple[dict[str, Any], Layer]:
     """Apply one ``key=value`` of ``--set``; return the new values, and what it set as a layer."""
-    source = f"--set {text}"
+    source = " ".join(f"--set {text}".split())
     key, value = yaml_files.assignment(text)
     factors = values.get("factors")
     if isinstance(factors, Mapping) and key in factors:

@@ -121,6 +121,8 @@ def test_set_changes_one_setting(write, override, read):
 BROKEN = {
     "unknown key": ("epochs: 1", "epohcs: 1", "train: unknown key 'epohcs'; did you mean 'epochs'?"),
     "unknown section": ("seeds: 2", "sedes: 2", "unknown key 'sedes'; did you mean 'seeds'?"),
+    "a number as key": ("seeds: 2", "seeds: 2\n3: 4", "unknown key 3; known: data, model"),
+    "a key of two lines": ("seeds: 2", 'seeds: 2\n"a\\nb": 4', r"unknown key 'a\nb'"),
     "wrong type": ("epochs: 1", "epochs: many", "train.epochs: Input should be a valid integer"),
     "a switch for a number": ("epochs: 1", "epochs: yes", "train.epochs: a number is wanted, not true or false (got true)"),
     "a switch for a fraction": ("epochs: 1", "learning_rate: off", "train.learning_rate: a number is wanted, not true or false (got false)"),
