@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.experiment import code_digest, data_digest, environment
 from bench.experiment.trial import Trial
 from bench.measurements import Measurement
+from bench.training.models import ENCODER
 
 
 class Changed(UserError):
@@ -33,6 +34,10 @@ def check_code(trial: Trial, measurement: Measurement) -> None:
         raise Changed(
             f"the code on {platform.node()} is not what the run was planned with; {again}"
         )
+    model = trial.arm.settings.model
+    planned = trial.provenance.get(ENCODER)
+    if planned is not None and model.encoder_digest() != {ENCODER: planned}:
+        raise Changed(f"{model.encoder_file} is not what the run was planned with; {again}")
     if environment.versions() != trial.provenance["versions"]:
         raise Changed(
             f"torch or another package on {platform.node()} is not the version that the run was "

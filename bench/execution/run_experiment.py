@@ -28,6 +28,7 @@ from bench.store import claims, trainings
 from bench.store.folder import Store
 from bench.store.records import Record, is_result, pending
 from bench.store.trainings import StoredTraining
+from bench.training import models
 from bench.training.checkpointing import Interrupted
 
 ATTEMPTS = 3  # at a trial whose measurement something disturbed, in one run
@@ -128,9 +129,11 @@ def run_experiment(
     """
     experiment, trials, store = prepared.experiment, prepared.trials, prepared.store
     keys = [trial.key for trial in trials]
+    waiting = set(pending(store.held(keys), keys))
+    ahead = [trial for trial in trials if trial.key in waiting]
+    for model in dict.fromkeys(trial.arm.settings.model for trial in ahead):
+        models.architecture(model).fetch()
     if MEASUREMENTS[experiment.measure].trains:
-        waiting = set(pending(store.held(keys), keys))
-        ahead = [trial for trial in trials if trial.key in waiting]
         for line in data_check.check(ahead, experiment.measure, prepared.root):
             warn(line)
     store.check_writable()

@@ -26,6 +26,7 @@ from bench.experiment import (
     design,
     environment,
     label_checks,
+    network_checks,
 )
 from bench.experiment.config import Experiment
 from bench.experiment.levels import named, names
@@ -45,10 +46,11 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     the same, or data is missing.
     """
     arms = design.arms(experiment)
-    for model in dict.fromkeys(arm.settings.model for arm in arms):
-        models.architecture(model).check()
+    network_checks.check_read(experiment.name, [arm.settings.model for arm in arms])
     used = dict.fromkeys(arm.settings.data for arm in arms)
     datasets = {data: registry.load(data, root) for data in used}
+    for model, data in dict.fromkeys((arm.settings.model, arm.settings.data) for arm in arms):
+        models.architecture(model).check(datasets[data].in_channels)
     _check_metric(experiment, arms, datasets.values())
     label_checks.check_data(experiment.labels, experiment.name, datasets.values())
     tried: set[str] = set()
@@ -200,8 +202,13 @@ def _provenances(
     code = {one: code_digest.of_components(one) for one in dict.fromkeys(components)}
     shared = {"code": code_digest.of_measurement(measure), "versions": environment.versions()}
     return [
-        {"data": images[read], "components": code[parts], **shared}
-        for read, parts in zip(used, components, strict=True)
+        {
+            "data": images[read],
+            "components": code[parts],
+            **shared,
+            **arm.settings.model.encoder_digest(),
+        }
+        for arm, read, parts in zip(arms, used, components, strict=True)
     ]
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from torch import nn
 
 from bench.components import options as component_options
+from bench.components.file_names import FileOrName, file_of
 from bench.components.names import Component, ComponentName, find, known
+from bench.data.dataset import fingerprint
 from bench.errors import UserError
 from bench.settings import Settings
 
 GIVEN = ("in_channels", "num_classes")  # arguments that are not the user's to choose
+ENCODER = "encoder_weights"  # what a provenance calls the digest of their file
 SIZE_MULTIPLE = 32  # of a network that says nothing else: five poolings, as most encoders have
 
 
@@ -45,7 +49,11 @@ class ModelSettings(Settings):
         95, description="side of the window around each classified pixel (sliding_window)"
     )
     encoder: str = Field("resnet34", description="an encoder of segmentation_models_pytorch")
-    encoder_weights: str | None = Field(None, description="pretrained weights; null: none")
+    encoder_weights: FileOrName | None = Field(
+        None,
+        description="weights of the encoder: a name that segmentation_models_pytorch has for it, "
+        "such as imagenet, or a file, ./weights.pth or .safetensors; null: none",
+    )
     options: dict[str, Any] = Field({}, description="keyword arguments of a network of your own")
 
     @field_validator("name")
@@ -64,9 +72,25 @@ class ModelSettings(Settings):
                 raise ValueError(str(error)) from error
         return options
 
+    @property
+    def encoder_file(self) -> Path | None:
+        """The file of the encoder's weights, if they are in one."""
+        return file_of(self.encoder_weights)
+
     def effective(self) -> dict[str, Any]:
         """Return the name and the options that this network reads, and no others."""
         return self.model_dump(mode="json", include={"name", *architecture(self).reads})
+
+    def encoder_digest(self) -> dict[str, str]:
+        """Return the digest of the file of the encoder's weights under its name in a provenance.
+
+        Nothing if there is no such file, or the network does not read it. UserError if it cannot be
+        read.
+        """
+        file = self.encoder_file
+        if file is None or ENCODER not in architecture(self).reads:
+            return {}
+        return {ENCODER: fingerprint(file)}
 
 
 @dataclass(frozen=True)
@@ -87,7 +111,9 @@ class Architecture:
     nearest_sizes: Callable[[int], tuple[int, int]] = lambda size: (size, size)
     misfit: str = "does not fit; the nearest that do:"
     window: Callable[[int, int], Any] | None = None
-    check: Callable[[], None] = lambda: None  # UserError if its library lacks what is asked for
+    # Given the channels of images, UserError if its library or a file lacks what is asked for.
+    check: Callable[[int], None] = lambda in_channels: None
+    fetch: Callable[[], None] = lambda: None  # what it is built of; UserError if that is not there
 
 
 def architecture(settings: ModelSettings) -> Architecture:

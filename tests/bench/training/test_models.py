@@ -92,5 +92,5 @@ def test_initial_weights_of_a_window_can_be_hes():
 
 def test_an_unknown_encoder_is_found_before_anything_is_built():
     with pytest.raises(UserError, match="unknown encoder 'resnet19'; did you mean 'resnet1"):
-        models.architecture(ModelSettings(name="smp_unet", encoder="resnet19")).check()
-    models.architecture(ModelSettings(name="unet", encoder="resnet19")).check()  # does not read it
+        models.architecture(ModelSettings(name="smp_unet", encoder="resnet19")).check(3)
+    models.architecture(ModelSettings(name="unet", encoder="resnet19")).check(3)  # does not read it
