@@ -95,3 +95,9 @@ def test_what_makes_reports_is_no_part_of_what_measures():
         "bench.report.tables.registry",
         "bench.execution.runner",
     }
+
+
+def test_where_results_are_kept_and_how_they_are_called_is_in_no_digest():
+    covered = code_digest.closure(["bench.execution.accuracy"])
+    assert {"bench.execution.scoring", "bench.store.load_model"} <= covered
+    assert not {"bench.store.folder", "bench.store.plans", "bench.store.labels"} & covered
