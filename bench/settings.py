@@ -68,18 +68,31 @@ def paths(kind: type[Settings], values: Any = None, prefix: str = "") -> Iterato
     for key, name in kind.keys().items():
         yield prefix + key
         below = values.get(key) if isinstance(values, Mapping) else None
-        for section in _sections(kind.model_fields[name].annotation, below):
+        for section in _sections(kind, name, below):
             yield from paths(section, below, f"{prefix}{key}.")
 
 
-def _sections(annotation: Any, values: Any) -> list[type[Settings]]:
-    types = [one for one in _types(annotation) if isinstance(one, type)]
-    kinds = [one for one in types if issubclass(one, Settings)]
+def _sections(kind: type[Settings], name: str, values: Any) -> list[type[Settings]]:
+    """Return of which kinds a section may be: of that which values name, if there is one."""
+    kinds = _kinds_of(kind, name)
     named = values.get("name") if isinstance(values, Mapping) else None
     fields = [(one, field) for one in kinds if (field := one.model_fields.get("name"))]
     chosen = [one for one, field in fields if field.default == named]
     own = [one for one, field in fields if field.is_required() and ":" in str(named)]
-    return chosen or own or kinds
+    return chosen or own or list(kinds)
+
+
+@functools.cache
+def _kinds_of(kind: type[Settings], name: str) -> tuple[type[Settings], ...]:
+    """Return the kinds of sections that a setting's annotation has."""
+    types = (one for one in _types_of(kind, name) if isinstance(one, type))
+    return tuple(one for one in types if issubclass(one, Settings))
+
+
+@functools.cache
+def _types_of(kind: type[Settings], name: str) -> tuple[Any, ...]:
+    """Return the types that a setting's annotation is made of."""
+    return tuple(_types(kind.model_fields[name].annotation))
 
 
 def _types(annotation: Any) -> Iterator[Any]:
@@ -186,14 +199,14 @@ def _switches(kind: type[Settings], values: Any, above: tuple[Any, ...]) -> Iter
     """Yield where true or false is given for a number; pydantic would take them as 1 and 0."""
     keys = kind.keys()
     for key, value in values.items() if isinstance(values, Mapping) else ():
-        if key not in keys:
+        if key not in keys or not isinstance(value, bool | list | Mapping):
             continue
-        path, annotation = (*above, key), kind.model_fields[keys[key]].annotation
-        if sections := _sections(annotation, value):
+        path, name = (*above, key), keys[key]
+        if sections := _sections(kind, name, value):
             yield from _switches(sections[0], value, path)
             continue
         switches = [one for one in _values(value) if isinstance(one, bool)]
-        wanted = set(_types(annotation))
+        wanted = set(_types_of(kind, name)) if switches else set()
         if switches and wanted & {int, float} and not wanted & {bool, Any}:
             why = f"a number is wanted, not true or false (got {json.dumps(switches[0])})"
             yield Mistake(path, f"{'.'.join(map(str, path))}: {why}")

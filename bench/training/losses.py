@@ -34,7 +34,9 @@ def check(name: str, options: Mapping[str, Any]) -> None:
     """
     component = find("loss", name)
     component_options.check("loss", name, options, GIVEN)
-    if component.module.startswith("unet."):  # quickly built, and they check their own arguments
+    if options and component.module.startswith(
+        "unet."
+    ):  # quickly built, and they check their own arguments
         try:
             build(name, options)
         except ValueError as error:
