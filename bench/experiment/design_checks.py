@@ -24,6 +24,7 @@ from bench.experiment.trial import TrialSettings
 from bench.settings import Mistake, check, suggestion
 
 MAX_TRIALS = 1_000_000  # of one experiment
+_TRIED = 1000  # levels of a factor; the others are tried when arms are made of them
 _FORM = "{name: Dice at 1e-3, train.loss: dice, train.learning_rate: 1.0e-3}"
 
 Right = Mapping[str, Mapping[Any, Any]]  # factor without mistakes → hashable level → the level
@@ -136,10 +137,10 @@ def _of_factor(
     if not levels:
         yield Mistake(path, f"{where}: has no levels")
     seen = set()
-    for level in levels:
+    for number, level in enumerate(levels):
         if not alone:
             yield from _of_named_level(file, path, level)
-        elif values_too:
+        elif values_too and number < _TRIED:
             for name, line in file.wrong({factor: level}):
                 yield Mistake(path, f"factors.{line}" if line.startswith(name) else line)
         same = hashable(level if alone else level.get("name"))
