@@ -66,7 +66,7 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
         trained = train(
             setup.model,
             setup.batches,
-            settings.train,
+            setup.settings.train,
             device=context.device,
             evaluate=_watching(setup, seed),
             evaluate_every=settings.evaluate.every,
@@ -111,6 +111,9 @@ def _setup(settings: TrialSettings, seed: int, context: RunContext) -> Setup:
         normalisation=normalised,
     )
     model = network(settings, dataset, seed, device)
+    options = losses.with_weights(recipe.loss, recipe.loss_options, pixels.tolist())
+    weighed = recipe.model_copy(update={"loss_options": options})
+    settings = settings.model_copy(update={"train": weighed})
     return Setup(settings, dataset, model, batches, predictor, watched, pixels.tolist())
 
 

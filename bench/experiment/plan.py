@@ -178,6 +178,7 @@ def _check_arm(experiment: Experiment, arm: Arm, dataset: Dataset) -> None:
     if losses.takes_weights(train.loss):
         border_weights.check(dataset, train.border_weights)
     normalisation.check(train.normalisation, dataset)
+    losses.check_classes(train.loss, train.loss_options, dataset.classes)
     if not MEASUREMENTS[experiment.measure].trains:
         return
     for split in (evaluate.split, *(["val"] if evaluate.keep == "best" else [])):

@@ -111,6 +111,8 @@ def _prepare(
     batch = [inputs, torch.randint(classes, (size[0], *size[2:])).to(device)]
     if losses.takes_weights(train.loss):
         batch.append(torch.rand(size[0], *size[2:]).to(device))
+    options = losses.with_weights(train.loss, train.loss_options, [1] * classes)
+    train = train.model_copy(update={"loss_options": options})
     return Step(model, train, device=device, steps_per_epoch=ENDLESS), tuple(batch)
 
 

@@ -174,7 +174,11 @@ MISTAKES = {
     "name": ("dice_imag", {}, "unknown loss 'dice_imag'; did you mean 'dice_image'?"),
     "smp's name": ("smp:jacard", {}, "unknown loss 'smp:jacard'; did you mean 'smp:jaccard'?"),
     "option": ("dice", {"smoth": 1}, "loss 'dice' takes no option 'smoth'; did you mean 'smooth'?"),
-    "no option": ("ce", {"beta": 1}, "loss 'ce' takes no option 'beta'; it takes none"),
+    "no option": (
+        "smp:lovasz",
+        {"beta": 1},
+        "loss 'smp:lovasz' takes no option 'beta'; it takes none",
+    ),
     "void": ("dice", {"ignore_index": 3}, "takes no option 'ignore_index'; known: beta, smooth"),
     "value": ("dice", {"beta": -1.0}, "loss 'dice': beta and smooth must be above 0"),
     "smp's option": ("smp:lovasz", {"per_image": 1}, "takes no option 'per_image'; it takes none"),
