@@ -40,7 +40,7 @@ def export(
     force: Force = False,
 ) -> int:
     """Write a trained network as ONNX, and check it in onnxruntime."""
-    from bench.store import load_model, onnx_export
+    from bench.store import load_file, load_model, onnx_export
 
     if Path(source).resolve() == output.resolve():
         raise UserError(f"{output}: is what is to be exported")
@@ -51,7 +51,7 @@ def export(
             raise UserError(f"{source} is a file; --arm, --seed and --trial are of experiments")
         if padding is None:
             say("taken for a network that pads its convolutions; if not, say --padding valid")
-        found = load_model.of_file(Path(source), padding=padding or "same")
+        found = load_file.of_file(Path(source), padding=padding or "same")
     else:
         known = sorted(path.parent.name for path in results.glob("*/plan.json"))
         if source not in known:

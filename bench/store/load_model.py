@@ -1,11 +1,10 @@
-"""A network with its trained weights: of a checkpoint file, or of a finished trial."""
+"""A network with its trained weights, of a finished trial."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import safetensors.torch
 from pydantic import ValidationError
@@ -19,10 +18,9 @@ from bench.settings import validate
 from bench.store.folder import Store
 from bench.store.plans import PlannedTrial
 from bench.store.records import Record
-from bench.training import checkpoints, models
-from bench.training.checkpoints import Weights
+from bench.training import models
 from bench.training.models import ModelSettings
-from unet.model import Padding, UNet, nearest_valid_sizes
+from bench.training.weights import Weights, load_into
 
 
 @dataclass(frozen=True)
@@ -42,16 +40,6 @@ class Trained:
 
     def __post_init__(self) -> None:
         self.network.eval()
-
-
-def of_file(path: Path, *, padding: Padding) -> Trained:
-    """Return the U-Net of a checkpoint file, ours or of the milesial family."""
-    checkpoint = checkpoints.load(path)
-    model = checkpoints.build_unet(checkpoint, padding=padding, source=path)
-    values = checkpoint.mask_values
-    about = {} if values is None else {"mask_values": json.dumps(values)}
-    in_channels = model.get_parameter("inc.double_conv.0.weight").shape[1]
-    return Trained(model, in_channels, *_unet_sizes(model), model.margin, about)
 
 
 def of_trial(
@@ -100,7 +88,7 @@ def of_record(store: Store, record: Record) -> Trained:
         "trial": record.key,
     }
     margin = models.architecture(settings).margin
-    sizes = _sizes(network, settings)
+    sizes = _sizes(settings)
     return Trained(network, in_channels, *sizes, margin, about, normalisation)
 
 
@@ -159,22 +147,14 @@ def _network(
     in_channels = weights[first].shape[1] if first in weights else 3
     if in_channels != 3:
         network = models.build(settings, in_channels, num_classes)
-    checkpoints.load_into(network, weights, source=source)
+    load_into(network, weights, source=source)
     return network, in_channels
 
 
-def _sizes(network: nn.Module, settings: ModelSettings) -> tuple[int, int]:
+def _sizes(settings: ModelSettings) -> tuple[int, int]:
     """Return the smallest side that a network takes, and the step to the next one."""
-    if isinstance(network, UNet):
-        return _unet_sizes(network)
     architecture = models.architecture(settings)
+    if architecture.sides is not None:
+        return architecture.sides
     step, smallest = architecture.size_multiple, architecture.nearest_sizes(1)[1]
     return smallest if architecture.margin else -(-smallest // step) * step, step
-
-
-def _unet_sizes(model: UNet) -> tuple[int, int]:
-    """Padded, it evens out sides that are odd on the way down; unpadded, it cannot."""
-    lowest: int = 2**model.depth
-    if model.padding == "same":
-        return lowest, 1
-    return nearest_valid_sizes(1, model.depth)[1], lowest

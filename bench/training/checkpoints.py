@@ -18,14 +18,12 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
 
 from bench import plain_files
-from bench.errors import UserError, nearest
+from bench.errors import UserError
+from bench.training.weights import Weights
 from unet.checkpoints import from_state_dict
 from unet.model import Padding, UNet
-
-Weights = dict[str, torch.Tensor]
 
 _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
 _MASK_VALUES = "mask_values"  # as the milesial family calls it
@@ -97,27 +95,6 @@ def encode(checkpoint: Checkpoint, path: Path) -> bytes:
     file = io.BytesIO()
     torch.save(weights if values is None else {**weights, _MASK_VALUES: values}, file)
     return file.getvalue()
-
-
-def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], *, source: object) -> None:
-    """Put weights into a model of the same names and shapes.
-
-    Else a UserError names ``source`` and the first tensor that is missing, unknown, of another
-    shape or of another type; the model is then unchanged.
-    """
-    own = model.state_dict()
-    for name in own:
-        if name not in weights:
-            raise UserError(f"{source}: has no {name!r}{nearest(name, weights)}")
-    for name, value in weights.items():
-        if name not in own:
-            raise UserError(f"{source}: {name!r} is no weight of this model{nearest(name, own)}")
-        if value.shape != own[name].shape:
-            shapes = f"{tuple(value.shape)}, this model's {tuple(own[name].shape)}"
-            raise UserError(f"{source}: {name!r} has the shape {shapes}")
-        if value.dtype != own[name].dtype:
-            raise UserError(f"{source}: {name!r} is {value.dtype}, this model's {own[name].dtype}")
-    model.load_state_dict(dict(weights))
 
 
 def _unpickled(path: Path) -> Any:

@@ -110,6 +110,8 @@ class Architecture:
     # another; those sizes follow in the message.
     nearest_sizes: Callable[[int], tuple[int, int]] = lambda size: (size, size)
     misfit: str = "does not fit; the nearest that do:"
+    # The smallest side of a whole image, and the step to the next one, where not those of paddings.
+    sides: tuple[int, int] | None = None
     window: Callable[[int, int], Any] | None = None
     # Given the channels of images, UserError if its library or a file lacks what is asked for.
     check: Callable[[int], None] = lambda in_channels: None

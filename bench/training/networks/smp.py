@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bench.errors import UserError, nearest
 from bench.training import checkpoints
 from bench.training.models import Architecture, ModelSettings
+from bench.training.weights import load_into
 
 _HEADS = ("fc", "classifier", "head", "last_linear", "_fc")  # of classifiers, which are left out
 _PART = "encoder."  # before the names of an encoder's weights, in a whole network's
@@ -102,4 +103,4 @@ def _first_channels(weights: Mapping[str, Tensor], in_channels: int) -> int:
 def _load(encoder: nn.Module, weights: Mapping[str, Tensor], file: object) -> None:
     own = encoder.state_dict()
     counters = {name: own[name] for name in own if name.endswith(_COUNTER) and name not in weights}
-    checkpoints.load_into(encoder, {**weights, **counters}, source=file)
+    load_into(encoder, {**weights, **counters}, source=file)

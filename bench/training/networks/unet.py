@@ -25,6 +25,15 @@ def unet_paper(settings: ModelSettings) -> Architecture:
     return _unet(reads, settings.model_dump(include=reads) | fixed, he=True)
 
 
+def sides(depth: int, padding: str) -> tuple[int, int]:
+    """Return the smallest side of an image that a U-Net takes, and the step to the next one.
+
+    Padded, it evens out sides that are odd on the way down; unpadded, it cannot.
+    """
+    lowest: int = 2**depth
+    return (lowest, 1) if padding == "same" else (nearest_valid_sizes(1, depth)[1], lowest)
+
+
 def _unet(reads: set[str], options: Mapping[str, Any], *, he: bool) -> Architecture:
     depth = options["depth"]
     multiple = 2**depth
@@ -34,6 +43,7 @@ def _unet(reads: set[str], options: Mapping[str, Any], *, he: bool) -> Architect
         size_multiple=multiple,
         nearest_sizes=lambda size: (max(size, multiple), max(size, multiple)),
         misfit=f"is too small for {depth} poolings; at least",
+        sides=sides(depth, options["padding"]),
     )
     if options["padding"] == "same":
         return padded

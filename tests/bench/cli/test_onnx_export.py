@@ -9,13 +9,14 @@ import torch
 
 from bench.components.built_in import BUILT_IN
 from bench.errors import UserError
-from bench.store import load_model, onnx_export
+from bench.store import load_file, load_model, onnx_export
 from bench.store.folder import Store
 from bench.store.plans import Plan, PlannedTrial
 from bench.store.records import Record
 from bench.store.results import AccuracyResult
 from bench.training import models
 from bench.training.models import ModelSettings
+from bench.training.networks.unet import sides
 from tests.bench.made_stores import timing
 from unet import UNet
 
@@ -91,7 +92,7 @@ def agree(exported, model, shapes):
 def test_a_padded_network_takes_every_size(tmp_path):
     model = network(ModelSettings(base_channels=2, depth=2, upsampling="bilinear"))
     torch.save({**model.state_dict(), "mask_values": [0, 7, 9]}, tmp_path / "w.pth")
-    found = load_model.of_file(tmp_path / "w.pth", padding="same")
+    found = load_file.of_file(tmp_path / "w.pth", padding="same")
     exported = onnx_export.to_onnx(found)
     agree(exported, model, [(1, 3, 4, 4), (5, 3, 23, 18), (2, 3, 64, 31)])
     assert exported.difference <= 1e-5 * exported.spread
@@ -141,7 +142,7 @@ def test_every_unet_can_be_exported(padding, upsampling, norm):
     options = {"padding": padding, "upsampling": upsampling, "norm": norm}
     model = network(ModelSettings(base_channels=2, depth=3, **options))
     side = {"same": 29, "valid": 116}[padding]
-    found = load_model.Trained(model, 3, *load_model._unet_sizes(model), model.margin)
+    found = load_model.Trained(model, 3, *sides(model.depth, model.padding), model.margin)
     agree(onnx_export.to_onnx(found), model, [(1, 3, side, side + 8), (4, 3, side + 16, side)])
 
 

@@ -125,3 +125,4 @@ def test_ours_are_no_code_of_each_other():
     for name in ("ce", "smp_unet", "cells"):
         assert not {one for one in digested[name] if one.startswith("unet.losses.dice")}
         assert "bench.components.built_in" not in digested[name]
+    assert "unet.model" not in digested["ce"] | digested["cells"]

@@ -10,6 +10,7 @@ import torch
 
 from bench.errors import UserError
 from bench.training import checkpoints
+from bench.training.weights import load_into
 from unet import UNet
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3)}
@@ -184,7 +185,7 @@ def network():
 def test_a_model_takes_the_weights_of_its_like():
     weights = {name: value + 1 for name, value in network().state_dict().items()}
     model = network()
-    checkpoints.load_into(model, weights, source="x")
+    load_into(model, weights, source="x")
     assert same(model.state_dict(), weights)
 
 
@@ -208,7 +209,7 @@ def test_weights_of_another_model_are_explained_and_leave_the_model_alone(change
     weights = {name: value + 1 for name, value in model.state_dict().items()}
     change(weights)
     with pytest.raises(UserError) as error:
-        checkpoints.load_into(model, weights, source="w.pt")
+        load_into(model, weights, source="w.pt")
     assert message in str(error.value)
     assert same(model.state_dict(), network().state_dict())
 
