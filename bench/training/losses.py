@@ -41,9 +41,7 @@ def check(name: str, options: Mapping[str, Any]) -> None:
         wanted = f"{BALANCED}, or a number for each class, is wanted"
         raise ValueError(f"loss 'ce': {WEIGHTS}: {wanted} (got {options[WEIGHTS]!r})")
     component_options.check("loss", name, options, GIVEN)
-    if options and component.module.startswith(
-        "unet."
-    ):  # quickly built, and they check their own arguments
+    if options and component.module.startswith("unet."):  # it checks its arguments when it is built
         try:
             build(name, options)
         except ValueError as error:

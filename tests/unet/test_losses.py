@@ -228,6 +228,42 @@ def test_pooled_dice_is_one_minus_the_mean_probability_of_the_true_class():
     assert DicePooledLoss()(logits, target).item() == pytest.approx(1 - p.mean().item(), abs=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_class_weights_are_those_of_torch(dtype):
+    logits, target = case(dtype=dtype)
+    weights = [1.0, 0.0, 2.5, 0.3]
+    expected, gradient = value_and_gradient(
+        torch.nn.CrossEntropyLoss(torch.tensor(weights, dtype=dtype), ignore_index=VOID),
+        logits,
+        target,
+    )
+    value, found = value_and_gradient(CrossEntropyLoss(weights), logits, target)
+    assert value.dtype == dtype
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(found, gradient)
+
+
+def test_where_no_class_has_a_weight_the_loss_is_zero():
+    logits, target = case(void=0.0)
+    value, gradient = value_and_gradient(
+        CrossEntropyLoss([0.0, 0.0, 0.0, 1.0]), logits, torch.zeros_like(target)
+    )
+    assert value == 0
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("weights", [[], [0.0, 0.0], [1.0, -0.5]])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match="weights must be 0 or more, and one above 0"):
+        CrossEntropyLoss(weights)
+
+
+def test_weights_of_other_classes_are_refused():
+    logits, target = case()
+    with pytest.raises(ValueError, match="3 weights for 4 classes"):
+        CrossEntropyLoss([1.0, 1.0, 1.0])(logits, target)
+
+
 def test_an_image_without_a_pixel_that_counts_changes_nothing():
     logits, target = case()
     more = torch.cat([logits, torch.ones(1, 4, 5, 7, dtype=logits.dtype)])

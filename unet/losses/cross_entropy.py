@@ -46,10 +46,10 @@ class CrossEntropyLoss(nn.Module):
         classes = pixels.logits.shape[1]
         if len(self.weights) != classes:
             raise ValueError(f"{len(self.weights)} weights for {classes} classes")
-        weights = self.weights.to(pixels.logits.device)
+        weights = self.weights.to(pixels.logits)
         losses = F.cross_entropy(
-            pixels.logits.float(), target, weights, ignore_index=self.ignore_index, reduction="sum"
+            pixels.logits, target, weights, ignore_index=self.ignore_index, reduction="sum"
         )
         counted = target[~pixels.ignored]
         # Where no pixel has a weight, the loss is 0, and so is its gradient.
-        return losses / weights[counted].sum().clamp(min=torch.finfo(torch.float32).tiny)
+        return losses / weights[counted].sum().clamp(min=torch.finfo(weights.dtype).tiny)
