@@ -1,6 +1,7 @@
 """A server that all processes which tests start are forked from, so that they start at once."""
 
 import multiprocessing
+import signal
 import sys
 import types
 from multiprocessing import forkserver
@@ -11,6 +12,17 @@ from bench.execution import workers
 from tests.bench.execution import tricks
 
 LATE = ("bench.cli.run", "bench.execution.run_experiment")  # what a run imports late
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hangups_end_processes():
+    """Let SIGHUP do what it usually does, also where `nohup` has started the tests."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def job(label):
     trial = SimpleNamespace(
         key=key_of(label), seed=1, arm=SimpleNamespace(label=label, settings=settings)
     )
-    return SimpleNamespace(trial=trial, measurement=MEASUREMENTS["accuracy"])
+    return SimpleNamespace(trial=trial, measurement=MEASUREMENTS["accuracy"], training=None)
 
 
 MARKUP = "[/x] [bold]dice :smile: \\["
