@@ -75,6 +75,8 @@ def paths(kind: type[Settings], values: Any = None, prefix: str = "") -> Iterato
 def _sections(kind: type[Settings], name: str, values: Any) -> list[type[Settings]]:
     """Return of which kinds a section may be: of that which values name, if there is one."""
     kinds = _kinds_of(kind, name)
+    if len(kinds) < 2:
+        return list(kinds)
     named = values.get("name") if isinstance(values, Mapping) else None
     fields = [(one, field) for one in kinds if (field := one.model_fields.get("name"))]
     chosen = [one for one, field in fields if field.default == named]

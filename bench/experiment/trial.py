@@ -105,14 +105,16 @@ class TrialSettings(Settings):
 
     def components(self, measure: str) -> tuple[Component, ...]:
         """Return the components that the trial uses, and whose code decides its result."""
-        effective = self.effective(measure)
-        read = effective["train"]
+        trains = MEASUREMENTS[measure].trains
+        read = READS["train_step" if trains else self.timing.work]
         used = [("dataset", self.data.name)]
-        used += [("network", self.model.name)] if "model" in effective else []
-        used += [("loss", self.train.loss)] if "loss" in read else []
+        if trains or self._reads_network():
+            used.append(("network", self.model.name))
+        if "loss" in read:
+            used.append(("loss", self.train.loss))
         if "augmentation" in read and isinstance(self.train.augmentation, str):
             used.append(("augmentation", self.train.augmentation))
-        if "evaluate" in effective:
+        if trains:
             used += [("metric", name) for name in self.evaluate.metrics]
         return tuple(find(kind, name) for kind, name in used)
 
@@ -132,9 +134,13 @@ class TrialSettings(Settings):
             "train": {name: train[name] for name in READS[work] if name in train},
             "timing": self.timing.model_dump(mode="json", exclude=unread),
         }
-        if work != "loader" or models.architecture(self.model).margin:  # it widens what is loaded
+        if self._reads_network():
             effective["model"] = self.model.effective()
         return effective
+
+    def _reads_network(self) -> bool:
+        """Tell whether a timed pass depends on the network; its margin widens what is loaded."""
+        return self.timing.work != "loader" or models.architecture(self.model).margin > 0
 
 
 @dataclass(frozen=True)
