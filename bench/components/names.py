@@ -16,6 +16,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -182,8 +183,6 @@ def relative_to(name: str, old: Path, new: Path) -> str:
     found = _FILE.fullmatch(name)
     if found is None or found["file"].startswith("/"):
         return name
-    import os
-
     moved = os.path.relpath(old / found["file"], new).replace(os.sep, "/")
     return f"{'' if moved.startswith('../') else './'}{moved}:{found['attribute']}"
 

@@ -20,15 +20,20 @@ _ANY_TYPE = ConfigDict(arbitrary_types_allowed=True)
 def check(kind: str, name: str, options: Mapping[str, Any], given: tuple[str, ...] = ()) -> None:
     """Raise ValueError if a component lacks an option, takes no such one, or not such a value.
 
+    It is raised too, as validators raise it, if the component is not there or cannot be imported.
+
     ``given`` names the arguments that are not the user's to choose, such as ``num_classes``. A
     value is checked by the annotation of its parameter, if pydantic can. A component of ours
     without options is not imported.
     """
-    component = find(kind, name)
-    if component.is_ours and not options:
-        return
-    function = component.load()
-    takes = parameters(function, given)
+    try:
+        component = find(kind, name)
+        if component.is_ours and not options:
+            return
+        function = component.load()
+        takes = parameters(function, given)
+    except UserError as error:
+        raise ValueError(str(error)) from error
     anything = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values())
     known = [option for option, one in takes.items() if one.kind in _NAMED]
     for option in options:

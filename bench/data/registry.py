@@ -41,10 +41,7 @@ class OwnSettings(DatasetSettings):
     @classmethod
     def _known_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "name" in info.data:
-            try:
-                component_options.check("dataset", info.data["name"], options, GIVEN)
-            except UserError as error:
-                raise ValueError(str(error)) from error
+            component_options.check("dataset", info.data["name"], options, GIVEN)
         return options
 
 

@@ -15,7 +15,6 @@ from bench.components import options as component_options
 from bench.components.names import ComponentName
 from bench.data.batches import Batches, crop_to
 from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
-from bench.errors import UserError
 from bench.evaluation.counts import ImageCounts
 from bench.evaluation.predict import Predictor
 from bench.settings import Settings
@@ -56,10 +55,7 @@ class EvaluateSettings(Settings):
     @classmethod
     def _known_metrics(cls, metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, options in metrics.items():
-            try:
-                component_options.check("metric", name, options, GIVEN)
-            except UserError as error:
-                raise ValueError(str(error)) from error
+            component_options.check("metric", name, options, GIVEN)
         return metrics
 
     def effective(self) -> dict[str, Any]:

@@ -91,9 +91,9 @@ def _kept(experiment: Experiment) -> list[Levels]:
     kept, matched = [], set()
     for levels in _designed(experiment):
         found = {(names, _levels_of(levels, names)) for names in rows}
-        hits = {one for one in found if one[1] in rows[one[0]]}
-        matched |= hits
-        if not hits:
+        matching = {one for one in found if one[1] in rows[one[0]]}
+        matched |= matching
+        if not matching:
             kept.append(levels)
     for row in experiment.exclude:
         if (tuple(row), _levels_of(row, row)) not in matched:

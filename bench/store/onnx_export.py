@@ -24,7 +24,7 @@ from bench.store.load_model import Trained
 
 TOLERANCE = 1e-4  # of the spread of the logits
 INPUT, OUTPUT = "images", "logits"
-_LIMIT = 2**31 - 2**24  # bytes: what a protocol buffer holds, less room for the graph
+_LIMIT = 2**31 - 2**24  # bytes: what a protocol buffer holds, less 16 MiB for the graph
 # (images, steps above the smallest height, and width); the first is exported, the others checked
 _EXPORTED, *_CHECKED = (2, 1, 2), (1, 0, 3), (3, 2, 1)
 

@@ -34,14 +34,14 @@ def check(name: str, options: Mapping[str, Any]) -> None:
 
     Nothing of segmentation_models_pytorch is imported.
     """
-    component = find("loss", name)
     if options.get(WEIGHTS) == BALANCED and name == "ce":
         options = {**options, WEIGHTS: None}
     if isinstance(options.get(WEIGHTS), str) and name == "ce":
         wanted = f"{BALANCED}, or a number for each class, is wanted"
         raise ValueError(f"loss 'ce': {WEIGHTS}: {wanted} (got {options[WEIGHTS]!r})")
     component_options.check("loss", name, options, GIVEN)
-    if options and component.module.startswith("unet."):  # it checks its arguments when it is built
+    # Those of the library are quickly built, and check their own arguments then.
+    if options and find("loss", name).module.startswith("unet."):
         try:
             build(name, options)
         except ValueError as error:

@@ -14,7 +14,6 @@ from bench.components import options as component_options
 from bench.components.file_names import FileOrName, file_of
 from bench.components.names import Component, ComponentName, find, known
 from bench.data.dataset import fingerprint
-from bench.errors import UserError
 from bench.settings import Settings
 
 GIVEN = ("in_channels", "num_classes")  # arguments that are not the user's to choose
@@ -66,10 +65,7 @@ class ModelSettings(Settings):
     def _known_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         name = info.data.get("name", "unet")  # it is missing where it is wrong, which is said
         if not find("network", name).is_ours:  # ours read the settings beside their names
-            try:
-                component_options.check("network", name, options, GIVEN)
-            except UserError as error:
-                raise ValueError(str(error)) from error
+            component_options.check("network", name, options, GIVEN)
         return options
 
     @property

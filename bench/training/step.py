@@ -15,7 +15,6 @@ from bench.components.names import ComponentName, known
 from bench.data.batches import Batch, BatchSettings, crop_to
 from bench.data.border_weights import BorderSettings
 from bench.data.normalisation import Normalisation, NormalisationChoice
-from bench.errors import UserError
 from bench.settings import Settings
 from bench.training import losses
 from bench.training.precision import Precision, autocast
@@ -77,10 +76,7 @@ class TrainSettings(BatchSettings):
     @classmethod
     def _known_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "loss" in info.data:  # else its name is wrong, which is said already
-            try:
-                losses.check(info.data["loss"], options)
-            except UserError as error:
-                raise ValueError(str(error)) from error
+            losses.check(info.data["loss"], options)
         return options
 
 

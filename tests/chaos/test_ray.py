@@ -31,7 +31,7 @@ PORT = 26399
 
 
 class Cluster:
-    """A head without room for trials, and a worker node that comes and goes."""
+    """A head that runs no trials, and a worker node that comes and goes."""
 
     def __init__(self, folder):
         self.folder = folder

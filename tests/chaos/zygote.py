@@ -343,9 +343,9 @@ def disk(folder, steps):
         met = set()
         for step in range(steps):
             stage.clear()
-            room = 1024 * (4 + step * 150 // steps)
+            free = 1024 * (4 + step * 150 // steps)
             stats = os.statvfs(mount)
-            (mount / "ballast").write_bytes(bytes(max(0, stats.f_bavail * stats.f_frsize - room)))
+            (mount / "ballast").write_bytes(bytes(max(0, stats.f_bavail * stats.f_frsize - free)))
             status, said = stage.finish()
             (mount / "ballast").unlink()
             if status != 0:
