@@ -35,6 +35,42 @@ class PlannedTrial(Stored):
         return _text(self.arm)
 
 
+class TuningTrial(Stored):
+    """A trial by which settings of an arm are chosen. Its record has the same key."""
+
+    key: Key
+    arm: Mapping[str, Json] = Field(description="what makes the arm differ, as of planned trials")
+    label: str = Field(description="of the arm")
+    seed: Whole
+    values: Mapping[str, Json] = Field(description="tuned setting → its value in this trial")
+
+
+class Tuned(Stored):
+    """What tuning chose for an arm."""
+
+    arm: Mapping[str, Json]
+    label: str
+    values: Mapping[str, Json] = Field(description="tuned setting → the value that scored best")
+    at_edge: bool = Field(description="whether that is an end of all values that were tried")
+
+
+class Tuning(Stored):
+    """How settings are tuned: every arm over the same values, with the same seeds."""
+
+    grid: Mapping[str, tuple[float, ...]] = Field(
+        description="tuned setting → the values declared, rising"
+    )
+    seeds: tuple[Whole, ...] = Field(description="none of those that are reported")
+    split: str = Field(description="of images, by whose scores values are chosen")
+    extend: Whole = Field(description="how many values may be added beyond an end of the grid")
+    repeat: Annotated[int, Field(ge=1)] = Field(1, description="how often tuning is repeated")
+    trials: tuple[TuningTrial, ...] = Field(description="planned so far, extensions included")
+    chosen: tuple[Tuned, ...] = Field((), description="empty until all arms are tuned")
+    defaults: tuple[PlannedTrial, ...] = Field(
+        (), description="the arms with the values of the file, with the reported seeds"
+    )
+
+
 class Plan(Stored):
     """An experiment as it was planned; ``trials`` in the order of seeds, then arms."""
 
@@ -62,6 +98,9 @@ class Plan(Stored):
         False, description="whether less of the metric is better, where it is a user's own"
     )
     trials: tuple[PlannedTrial, ...]
+    tuning: Tuning | None = Field(
+        None, description="``trials`` are of tuned arms once values are chosen, until then defaults"
+    )
 
     @model_validator(mode="after")
     def _metric_is_measured(self) -> Plan:
