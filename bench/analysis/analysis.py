@@ -6,10 +6,13 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
+from bench.analysis.effects import tuned_verdicts, tuning
 from bench.analysis.effects.comparisons import Comparison, compare
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
 from bench.analysis.effects.runs import Runs, runs
+from bench.analysis.effects.tuned_verdicts import Conclusion
+from bench.analysis.effects.tuning import Search, Values
 from bench.analysis.scales import Scale, scale_of
 from bench.analysis.stats.anova import Row
 from bench.analysis.stats.sample import Sample, bartlett
@@ -17,6 +20,7 @@ from bench.store import loading
 from bench.store.folder import Store
 from bench.store.frame import Results
 from bench.store.loading import Refuse
+from bench.store.plans import Plan
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,38 @@ class Analysis(Results):
         """Arm → interval of its score over other images than those evaluated."""
         return image_intervals(self)
 
+    @cached_property
+    def untuned(self) -> Analysis | None:
+        """The same arms with the file's own values of what is tuned, if anything is."""
+        plan = tuning.untuned_plan(self.plan)
+        return None if plan is None else _of_plan(self.store, plan)
+
+    @cached_property
+    def tried(self) -> dict[Values, Analysis]:
+        """Values, rising → the arms with them, and with the seeds of tuning."""
+        refuse = tuning.other_values(self.store, self.plan)
+        plans = tuning.plans_tried(self.plan)
+        return {values: _of_plan(self.store, one, refuse) for values, one in plans.items()}
+
+    @cached_property
+    def searches(self) -> tuple[Search, ...]:
+        """What tuning gave for each arm."""
+        return tuning.searches(self, self.tried, self.untuned)
+
+    @cached_property
+    def conclusions(self) -> tuple[Conclusion, ...]:
+        """Where each verdict on tuned arms holds; none until all arms are tuned."""
+        if self.plan.tuning is None or self.untuned is None or not self.plan.tuning.chosen:
+            return ()
+        return tuned_verdicts.conclusions(
+            self,
+            self.effects.comparisons,
+            self.untuned.effects.comparisons,
+            {values: one.runs.on(self.scale) for values, one in self.tried.items()},
+            self.searches,
+            delta=self.effects.delta,
+        )
+
     def cell_means(self, first: str, second: str) -> dict[tuple[str, str], Sample]:
         """Return (level of one factor, level of another) → mean over seeds, on the scale.
 
@@ -106,3 +142,7 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Analysis:
     A record of which ``refuse`` says why it is none of these results counts as not there.
     """
     return Analysis(**vars(loading.load(store, refuse=refuse)))
+
+
+def _of_plan(store: Store, plan: Plan, refuse: Refuse = lambda record: None) -> Analysis:
+    return Analysis(**vars(loading.of_plan(store, plan, refuse=refuse)))

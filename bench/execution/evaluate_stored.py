@@ -214,7 +214,7 @@ def _plan_of_scores(plan: Plan, keys: list[str], command: str, store: Store) -> 
     )
     trained = store.folder.parent.parent
     folder = plan.folder and os.path.relpath(trained / plan.folder, store.folder)
-    changes = {"trials": tuple(trials), "command": command, "folder": folder}
+    changes = {"trials": tuple(trials), "command": command, "folder": folder, "tuning": None}
     return plan.model_copy(update=changes)
 
 

@@ -23,7 +23,6 @@ _CLASS = ("key", "arm", "seed", "class")
 _EPOCH = ("key", "arm", "seed", "status", "epoch", "train_loss", "learning_rate", "seconds")
 
 
-@collector_paused()
 def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
     """Read a results folder; UserError if it holds no experiment, or its plan is damaged.
 
@@ -34,8 +33,13 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
         others = ", ".join(sorted(path.parent.name for path in store.folder.glob("*/plan.json")))
         inside = f"; in it are {others}" if others else ""
         raise UserError(f"{store.folder}: holds no experiment (there is no plan.json){inside}")
+    return of_plan(store, plan, refuse=refuse)
+
+
+@collector_paused()
+def of_plan(store: Store, plan: Plan, *, refuse: Refuse = lambda record: None) -> Results:
+    """Read what a results folder holds of a plan, which need not be the one stored there."""
     planned = plan.labelled()
-    keys = {trial.key for trial in planned}
     records, damaged = _used(store, plan, refuse)
     trials, classes, history, counts = [], [], [], {}
     for trial in planned:  # in one pass: details are by far the largest files
@@ -76,7 +80,7 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Results:
         palette=_palette(
             (records[t.key].accuracy for t in planned if t.key in records), plan.labels
         ),
-        unplanned=len(store.keys() - keys),
+        unplanned=len(store.keys() - plan.keys),
         damaged=tuple(damaged),
     )
 

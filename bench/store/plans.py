@@ -157,6 +157,16 @@ class Plan(Stored):
         """Whether more of the metric is better."""
         return metrics.find(self.metric).higher_is_better and not self.lower_is_better
 
+    @property
+    def keys(self) -> set[str]:
+        """The keys of all its trials, also of those that tuning is made of."""
+        tuning = self.tuning
+        keys = {trial.key for trial in self.trials}
+        if tuning is not None:
+            keys |= {trial.key for trial in tuning.trials}
+            keys |= {trial.key for trial in tuning.defaults}
+        return keys
+
     def labelled(self) -> tuple[PlannedTrial, ...]:
         """Return the trials, labels numbered where arms share one: ``1``, ``1 (2)``."""
         labels: dict[str, str] = {}  # of the arm of a signature

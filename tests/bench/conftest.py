@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from bench.report.document import Document
-from tests.bench import made_stores
+from tests.bench import made_stores, tuned_stores
 
 LOSS = {"train.loss": ["ce", "dice"]}
 SIX = {"train.loss": ["ce", "dice", "dice+ce"], "model.upsampling": ["bilinear", "transposed"]}
@@ -106,3 +106,14 @@ def example(tmp_path_factory, real_trials):
 def every_store(request, example):
     """The stores of all examples, one after the other."""
     return example(request.param)
+
+
+@pytest.fixture
+def make_tuned(tmp_path, real_trials):
+    """Return a function that writes a store of tuned arms into this test's own folder."""
+
+    def make(folder="results/tuned", **options):
+        small = {"images": 0, "classes": 3, "history": False, **options}
+        return made_stores.quickly(tuned_stores.build, real_trials, tmp_path / folder, **small)
+
+    return make

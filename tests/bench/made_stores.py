@@ -76,6 +76,8 @@ def build(
     ranked=0,
     equivalence=None,
     without=(),
+    prefix="k",
+    settings=None,
 ):
     """Write a results folder.
 
@@ -93,6 +95,8 @@ def build(
         images: of how many the same pictures are kept in every trial.
         ranked: of how many more a trial keeps pictures, its worst first.
         without: names of details that are left out, as older versions did.
+        prefix: of the keys of all trials.
+        settings: arm number → dotted setting → its value.
     """
     factors = {"train.loss": ["ce", "dice"]} if factors is None else factors
     if baseline is None:
@@ -103,7 +107,7 @@ def build(
     trials = [
         changed(
             plan["trials"][0],
-            key=f"k{number:04d}s{seed}",
+            key=f"{prefix}{number:04d}s{seed}",
             arm=arm,
             label=" · ".join(map(str, arm.values())) or name,
             seed=seed,
@@ -127,14 +131,14 @@ def build(
     )
     store.write_plan(Plan.model_validate(planned))
     for trial in trials:
-        number, seed = int(trial["key"][1:5]), trial["seed"]
+        number, seed = int(trial["key"].removeprefix(prefix)[:4]), trial["seed"]
         status = (failures or {}).get((number, seed), "done")
         if status == "not run":
             continue
         rng = np.random.default_rng([number, seed])
         value = (values or {}).get((number, seed))
         template = done[(number + seed) % len(done)]
-        head = _head(template[0], trial, name, number)
+        head = _head(template[0], trial, name, number, (settings or {}).get(number, {}))
         if status not in ("done", "invalid"):
             record, details = _failed(head, failed, status, epochs)
             details = details if measure == "accuracy" else {}  # what was timed has no epochs
@@ -178,7 +182,7 @@ def _arms(factors, baseline, design):
     return [dict(baseline), *others]
 
 
-def _head(real, trial, name, number):
+def _head(real, trial, name, number, settings):
     """Return a real record as that of another trial, measured on a machine that is not ours."""
     record = changed(
         copy.deepcopy(real),
@@ -196,7 +200,7 @@ def _head(real, trial, name, number):
         ),
         provenance=changed(real["provenance"], code="a1b2c3", data="d4e5f6"),
     )
-    for setting, level in trial["arm"].items():
+    for setting, level in {**settings, **trial["arm"]}.items():
         section, _, key = setting.partition(".")
         if key in record["settings"].get(section, {}):
             record["settings"][section][key] = level

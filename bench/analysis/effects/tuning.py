@@ -1,0 +1,170 @@
+"""What tuning gave for each arm, and whether a verdict on tuned arms holds at other values too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.stats.tuning import expected_best
+from bench.metrics import is_own
+from bench.store.files import Damaged
+from bench.store.folder import Store
+from bench.store.frame import DONE, NOT_RUN, Results
+from bench.store.loading import Refuse
+from bench.store.plans import Plan, PlannedTrial
+from bench.store.records import Record, contradiction
+
+Array = NDArray[np.float64]
+Values = tuple[tuple[str, float], ...]  # (tuned setting, its value), in the order of the grid
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """The scores of one arm at all values that were tried, with the seeds of tuning."""
+
+    arm: str
+    tried: tuple[Values, ...]  # rising
+    seeds: tuple[int, ...]
+    scores: Array  # (V, S), NaN where a trial has no result
+    statuses: tuple[tuple[str, ...], ...]  # V by S
+    means: Array  # (V,) over seeds, a run without a result as the worst score; NaN if one is to run
+    best: Array  # (V,) the best mean to be expected of 1, 2, … of these values
+    default: Values | None  # the file's own; None until a trial with it is stored
+    chosen: tuple[Values, ...]  # once for each repetition of tuning; empty until it has ended
+    at_edge: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether every trial planned so far has ended."""
+        return not np.isnan(self.means).any()
+
+
+def plans_tried(plan: Plan) -> dict[Values, Plan]:
+    """Return values, rising → the plan of the arms with these values and the seeds of tuning."""
+    tuning, labels = plan.tuning, {trial.signature: trial.label for trial in plan.labelled()}
+    if tuning is None:
+        return {}
+    found: dict[Values, list[PlannedTrial]] = {}
+    for one in tuning.trials:
+        trial = PlannedTrial(key=one.key, arm=one.arm, label=one.label, seed=one.seed)
+        named = trial.model_copy(update={"label": labels.get(trial.signature, one.label)})
+        found.setdefault(ordered(one.values, plan), []).append(named)
+    return {
+        values: plan.model_copy(
+            update={"trials": tuple(found[values]), "seeds": tuning.seeds, "tuning": None}
+        )
+        for values in sorted(found)
+    }
+
+
+def untuned_plan(plan: Plan) -> Plan | None:
+    """Return the plan of the arms with the file's own values; None where nothing is tuned."""
+    if plan.tuning is None:
+        return None
+    trials = plan.tuning.defaults or (plan.trials if not plan.tuning.chosen else ())
+    return plan.model_copy(update={"trials": trials, "tuning": None})
+
+
+def ordered(values: Mapping[str, Any], plan: Plan) -> Values:
+    """Return values of the tuned settings in the order of the grid."""
+    assert plan.tuning is not None
+    return tuple((name, values[name]) for name in plan.tuning.grid)
+
+
+def searches(
+    results: Results, tried: Mapping[Values, Results], untuned: Results | None
+) -> tuple[Search, ...]:
+    """Return what tuning gave for each arm; ``tried`` has its trials by their values, rising."""
+    tuning = results.plan.tuning
+    if tuning is None or not tried:
+        return ()
+    defaults = {} if untuned is None else _defaults(untuned, tuple(tuning.grid))
+    labels = {trial.signature: trial.label for trial in results.plan.labelled()}
+    chosen: dict[str, list[Values]] = {}
+    edges = set()
+    for one in tuning.chosen:
+        label = labels.get(_signature(one.arm), one.label)
+        chosen.setdefault(label, []).append(ordered(one.values, results.plan))
+        edges |= {label} if one.at_edge else set()
+    worst = _worst(results, tried)
+    higher = results.plan.higher_is_better
+    seeds = tuple(dict.fromkeys(trial.seed for trial in tuning.trials))
+    found = []
+    for arm in results.arms:
+        cells = [[_cell(one, arm, seed) for seed in seeds] for one in tried.values()]
+        scores = np.array([[score for score, _ in row] for row in cells], dtype=np.float64)
+        statuses = tuple(tuple(status for _, status in row) for row in cells)
+        means = _means(scores, statuses, worst)
+        best = expected_best(means, worst=worst, higher_is_better=higher)
+        found.append(
+            Search(
+                arm, tuple(tried), seeds, scores, statuses, means,
+                best if not np.isnan(means).any() else best[:0],
+                defaults.get(arm), tuple(chosen.get(arm, ())), arm in edges,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def other_values(store: Store, plan: Plan) -> Refuse:
+    """Return what says of a record that its settings are not those of the tuning trial."""
+    wanted = {one.key: one.values for one in plan.tuning.trials} if plan.tuning else {}
+
+    def refuse(record: Record) -> str | None:
+        why = contradiction(record, record.seed, wanted.get(record.key, {}))
+        return None if why is None else str(Damaged(store.record_file(record.key), why))
+
+    return refuse
+
+
+def _signature(arm: Mapping[str, Any]) -> str:
+    return PlannedTrial(key="-", arm=arm, label="-", seed=0).signature
+
+
+def _cell(results: Results, arm: str, seed: int) -> tuple[float, str]:
+    """Return score and status of one trial; NaN where it has no result."""
+    trials = results.trials
+    row = trials[(trials["arm"] == arm) & (trials["seed"] == seed)]
+    if row.empty:
+        return np.nan, NOT_RUN
+    status = str(row["status"].iloc[0])
+    return (float(row[results.metric].iloc[0]) if status == DONE else np.nan), status
+
+
+def _means(scores: Array, statuses: Sequence[Sequence[str]], worst: float) -> Array:
+    waiting = np.array([[status == NOT_RUN for status in row] for row in statuses])
+    counted = np.where(np.isnan(scores) & ~waiting, worst, scores)
+    means: Array = counted.mean(1)
+    return means
+
+
+def _worst(results: Results, tried: Mapping[Values, Results]) -> float:
+    """Return the worst possible score; of a metric of one's own, the worst that was seen."""
+    higher = results.plan.higher_is_better
+    if not is_own(results.metric):
+        return 0.0 if higher else 1.0
+    scores = np.concatenate(
+        [one.done[results.metric].to_numpy("float64") for one in tried.values()]
+    )
+    return float((np.nanmin if higher else np.nanmax)(scores)) if len(scores) else np.nan
+
+
+def _defaults(untuned: Results, settings: Sequence[str]) -> dict[str, Values]:
+    """Return arm → the file's own values of some settings, as its records have them."""
+    found = {}
+    for trial in untuned.plan.labelled():
+        record = untuned.records.get(trial.key)
+        if record is not None:
+            found[trial.label] = tuple((name, _setting(record, name)) for name in settings)
+    return found
+
+
+def _setting(record: Record, name: str) -> float:
+    found: Any = record.settings
+    for part in name.split("."):
+        found = found[part]
+    return float(found)
