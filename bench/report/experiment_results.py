@@ -87,6 +87,16 @@ class ExperimentResults:
         """
         return summaries.trials_by_class(self.analysis)
 
+    @cached_property
+    def tuning(self) -> pd.DataFrame:
+        """A row for each trial of tuned arms: with the default, of tuning, with what was chosen.
+
+        ``stage`` (``default``, ``tuning`` or ``tuned``), ``key``, ``arm``, a column for each tuned
+        setting, ``seed``, ``status``, the score, and ``chosen``. It is ``tuning.csv``; without
+        ``tune`` in the experiment file it has no rows.
+        """
+        return TABLES["tuning"](self.analysis)
+
     def __repr__(self) -> str:
         return f"<ExperimentResults of {self._summary()}>"
 

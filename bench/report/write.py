@@ -14,7 +14,7 @@ from bench.report.figures.encode import encode
 from bench.report.figures.registry import FIGURES
 from bench.report.formats import csv, html, latex, markdown
 from bench.report.formats import index as index_page
-from bench.report.tables.registry import TABLES
+from bench.report.tables.registry import TABLES, WHERE_ANY
 from bench.store.files import write_whole
 from bench.store.folder import Store
 from bench.store.image_counts import collector_paused
@@ -109,7 +109,11 @@ def write_csv(document: Document, folder: Path) -> Path:
     Where stored networks were scored again, three more: ``trials-test.csv``, say.
     """
     for name, table in TABLES.items():
-        _write(folder / f"{name}.csv", csv.render(table(document.results)))
+        frame, path = table(document.results), folder / f"{name}.csv"
+        if frame.empty and name in WHERE_ANY:
+            path.unlink(missing_ok=True)
+        else:
+            _write(path, csv.render(frame))
     for section in document.evaluations:
         if section.results is not None:
             for name in SCORED_AGAIN:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.stats.tuning import expected_best
+from bench.analysis.stats.tuning import expected_best, mean_scores
 from bench.metrics import is_own
 from bench.store.files import Damaged
 from bench.store.folder import Store
@@ -137,8 +137,8 @@ def _cell(results: Results, arm: str, seed: int) -> tuple[float, str]:
 
 def _means(scores: Array, statuses: Sequence[Sequence[str]], worst: float) -> Array:
     waiting = np.array([[status == NOT_RUN for status in row] for row in statuses])
-    counted = np.where(np.isnan(scores) & ~waiting, worst, scores)
-    means: Array = counted.mean(1)
+    means = mean_scores(scores, worst=worst)
+    means[waiting.any(1)] = np.nan
     return means
 
 

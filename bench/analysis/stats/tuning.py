@@ -10,6 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
+def mean_scores(scores: ArrayLike, *, worst: float) -> Array:
+    """Return (V,) means over seeds of (V, S) scores, NaN where a run diverged: ``worst``."""
+    values = np.asarray(scores, dtype=np.float64)
+    means: Array = np.where(np.isnan(values), worst, values).mean(1)
+    return means
+
+
+def best(scores: ArrayLike, *, worst: float, higher_is_better: bool = True) -> int:
+    """Return which of V settings has the best mean of (V, S) scores; of equal ones the first."""
+    means = mean_scores(scores, worst=worst)
+    return int(np.argmax(means) if higher_is_better else np.argmin(means))
+
+
 def expected_best(scores: ArrayLike, *, worst: float, higher_is_better: bool = True) -> Array:
     """Return the best score to be expected of 1, 2, … of the settings tried, as (N,).
 

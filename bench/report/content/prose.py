@@ -11,7 +11,7 @@ import jinja2
 from bench import metrics
 from bench.analysis.analysis import Analysis
 from bench.analysis.stats.power import MOST_SEEDS
-from bench.report.content import facts, numbers, words
+from bench.report.content import facts, numbers, tuning, words
 
 MOST_NAMED = 5  # files or trials that a warning names
 
@@ -55,6 +55,6 @@ def _environment() -> jinja2.Environment:
     own = (numbers.counted, numbers.duration, numbers.equals, numbers.listed, numbers.score)
     environment.filters |= {function.__name__: function for function in own}
     environment.filters["by"] = lambda value, macro: macro(value)
-    environment.globals |= {"facts": facts, "words": words}
+    environment.globals |= {"facts": facts, "words": words, "tuned": tuning}
     environment.globals |= {"most_named": MOST_NAMED, "most_seeds": MOST_SEEDS}
     return environment

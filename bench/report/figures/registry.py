@@ -22,10 +22,12 @@ from bench.report.figures.interactions import interactions
 from bench.report.figures.original_study import original_study
 from bench.report.figures.panels import panels
 from bench.report.figures.roofline import roofline
+from bench.report.figures.tuning import tuning
 
 # File name → function, in the order of the report.
 FIGURES: Mapping[str, Callable[[Analysis], Figure | None]] = {
     "effects": effects,
+    "tuning": tuning,
     "factors": factors,
     "arms": arms,
     "interactions": interactions,

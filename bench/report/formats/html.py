@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from bench.report.content import audit, cost, effect_views, evaluations, views
+from bench.report.content import audit, cost, effect_views, evaluations, tuning, views
 from bench.report.content.plain import plain
 from bench.report.content.prose import say
 from bench.report.content.table import MOST_ROWS
@@ -32,6 +32,7 @@ from bench.report.formats.strips import Strips
 SECTIONS = {
     "effects": "Effects",
     "arms": "Arms",
+    "tuning": "Tuning",
     "evaluations": "Stored networks scored again",
     "interactions": "Interactions",
     "curves": "Learning curves",
@@ -72,6 +73,7 @@ def render(document: Document) -> str:
         "costs": cost,
         "audits": document.audits,
         "elsewhere": evaluations,
+        "tuned": tuning,
         "scored_again": document.evaluations,
         "say_of": say,
         "variants": audit.definitions(),

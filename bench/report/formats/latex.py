@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.analysis.analysis import Analysis
-from bench.report.content import effect_views, views
+from bench.report.content import effect_views, tuning, views
 from bench.report.content.plain import plain
 from bench.report.content.prose import say
 from bench.report.content.table import Table
@@ -33,17 +33,19 @@ _SPECIAL = str.maketrans(
 
 
 def render(results: Analysis) -> str:
-    """Return the tables of arms and of comparisons, to be used by ``\\input``."""
+    """Return the tables of arms, of comparisons and of tuning, to be used by ``\\input``."""
     arms = views.arm_table(results).without("parameters", "seconds", "classes_averaged")
     effects = effect_views.effect_table(results)
     diagnostics = ["probability", "correlation", "seeds_needed"]
     if any(column.name == "p_corrected" for column in effects.columns):
         diagnostics.append("p")
     about = f"{results.plan.name}: {' '.join(say(results, 'effects', paper=True))}"
+    tuned = [f"{results.plan.name}: tuning.", *say(results, "tuning")]
     parts = [
         "% Made by python -m bench report. Needs \\usepackage{booktabs}.",
         *_table(results, "arms", arms, " ".join(say(results, "caption"))),
         *_table(results, "comparisons", effects.without(*diagnostics), about),
+        *_table(results, "tuning", tuning.effect_table(results), " ".join(tuned)),
     ]
     return "\n".join(parts) + "\n"
 

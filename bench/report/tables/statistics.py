@@ -29,11 +29,11 @@ def anova(results: Analysis) -> pd.DataFrame:
         {
             "source": " × ".join(row.factors) or row.kind,
             "kind": row.kind,
-            "ss": _short(row.ss),
+            "ss": short(row.ss),
             "df": row.df,
-            "f": _short(row.f),
-            "p": _short(row.p),
-            "partial_omega2": _short(row.omega2),
+            "f": short(row.f),
+            "p": short(row.p),
+            "partial_omega2": short(row.omega2),
         }
         for row in results.effects.anova
     ]
@@ -59,7 +59,7 @@ def _comparison(one: Comparison, found: Effects) -> Row:
         "factor": one.factor,
         "level": one.level,
         "baseline": one.baseline,
-        **{name: _short(value) for name, value in numbers.items()},
+        **{name: short(value) for name, value in numbers.items()},
         "correction": found.correction,
         "verdict": _verdict(one, found),
         "reason": one.reason,
@@ -79,6 +79,6 @@ def _verdict(one: Comparison, found: Effects) -> str:
     return f"equivalent within {f'a factor {margin:g}' if ratios else f'±{margin:g}'}"
 
 
-def _short(value: float) -> float | None:
+def short(value: float) -> float | None:
     """Return a number with the digits that are certain; None in place of NaN."""
     return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.analysis.stats.tuning import expected_best
+from bench.analysis.stats.tuning import best, expected_best
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])
@@ -37,3 +37,10 @@ def test_a_run_that_diverged_is_the_worst():
 def test_one_setting_is_its_own_best_and_none_has_none():
     assert expected_best([0.4], worst=0.0).tolist() == [0.4]
     assert expected_best([], worst=0.0).tolist() == []
+
+
+def test_the_best_setting_has_the_best_mean_and_one_that_diverged_once_loses():
+    scores = [[0.5, 0.5], [0.9, np.nan], [0.6, 0.5], [0.3, 0.8]]
+    assert best(scores, worst=0.0) == 2  # as good as the last one, and before it
+    assert best(scores, worst=1.0, higher_is_better=False) == 0
+    assert best([[np.nan], [np.nan]], worst=0.0) == 0
