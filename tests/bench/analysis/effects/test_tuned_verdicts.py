@@ -87,20 +87,27 @@ def test_only_the_arms_of_a_comparison_can_be_at_the_edge(make_tuned):
     assert [one.kind for one in found] == [EVERYWHERE, EDGE]
 
 
-def test_at_common_values_one_error_is_that_of_all_of_them(make_tuned):
+def test_at_common_values_the_error_is_that_of_all_or_its_own_if_larger(make_tuned):
     """As a two-way table of (arm, value) by seed, analysed by hand."""
     score = scored(tuned=0.05, default=0.05, common=[0.05] * 4)
     places = load(make_tuned(score=score)).conclusions[0].common
     table = np.array([[score(a, rate, s) for s in SEEDS] for rate in RATES for a in (0, 1)])
     residual = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
     df = (8 - 1) * (3 - 1)
-    error = np.sqrt((residual**2).sum() / df * 2 / 3)
+    pooled = (residual**2).sum() / df
+    larger = 0
     for place, (base, other) in zip(places, table.reshape(4, 2, 3), strict=True):
         difference = other.mean() - base.mean()
-        half = stats.t.ppf(0.975, df) * error
+        own = np.var(other - base, ddof=1) / 2
+        larger += own > pooled
+        half = stats.t.ppf(0.975, df) * np.sqrt(max(own, pooled) * 2 / 3)
         assert place.contrast.df == df
         assert place.contrast.low == pytest.approx(difference - half)
         assert place.contrast.high == pytest.approx(difference + half)
+        assert place.contrast.p == pytest.approx(
+            2 * stats.t.sf(abs(difference) / (half / stats.t.ppf(0.975, df)), df)
+        )
+    assert 0 < larger < len(places)
 
 
 @pytest.mark.parametrize(
