@@ -77,7 +77,7 @@ def experiments(
     truth: Truth, repetitions: int, generator: np.random.Generator
 ) -> Iterator[tuple[Comparison, ...]]:
     """Yield the comparisons of one simulated experiment after the other."""
-    results = _planned(tuple(truth.factors.items()), truth.seeds)
+    results = planned(tuple(truth.factors.items()), truth.seeds)
     arms = list(results.arms)
     levels = [list(results.arms[arm].values()) for arm in arms]
     sd = np.array([math.prod(truth.noisy.get(level, 1.0) for level in own) for own in levels])
@@ -105,7 +105,7 @@ def print_table(rows: Iterable[Row]) -> bool:
     )
     for row in rows:
         low, high = max(row.low, 0.0), min(row.high, 1.0)
-        target = f"{100 * low:.0f}–{100 * high:.0f} %" if high - low < 1 else ""
+        target = f"{100 * low:.3g}–{100 * high:.3g} %" if high - low < 1 else ""
         missed |= row.missed
         flag = " **missed**" if row.missed else ""
         write(f"| {row.what} | {row.truth} | {100 * row.share:.1f} % | {target}{flag} |")
@@ -119,7 +119,7 @@ def write(line: str) -> None:
 
 
 @functools.cache
-def _planned(factors: tuple[tuple[str, tuple[str, ...]], ...], seeds: int) -> frame.Results:
+def planned(factors: tuple[tuple[str, tuple[str, ...]], ...], seeds: int) -> frame.Results:
     """Return the results of an experiment of which nothing was run."""
     names = [name for name, _ in factors]
     arms = [
