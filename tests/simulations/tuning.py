@@ -108,7 +108,7 @@ def _better(base: Array, other: Array) -> bool:
 
 def rows(repetitions: int, generator: np.random.Generator) -> Iterator[Row]:
     """Yield the table."""
-    what = "a false better"
+    what = "one is falsely better"
     for settings in (5, 20):
         share = tuned_alone(settings, repetitions, generator)
         yield Row(what, f"one arm tuned over {settings} on reported seeds", share, repetitions)
@@ -125,14 +125,14 @@ def rows(repetitions: int, generator: np.random.Generator) -> Iterator[Row]:
         name = "no difference at 1 of 5 values" + ", whose runs vary 3 times as much" * (noisy > 1)
         share = concluded(EVERYWHERE, large, repetitions, generator, noisy=noisy)
         limit = 0.025 if noisy == 1 else 2.0
-        yield Row("a false “holds at every rate”", name, share, repetitions, high=limit)
+        yield Row("there is a false “holds at every rate”", name, share, repetitions, high=limit)
         share = concluded(FLIPS, large, repetitions, generator, noisy=noisy)
         limit = 0.05 if noisy == 1 else 2.0
-        yield Row("a false “flips with the rate”", name, share, repetitions, high=limit)
+        yield Row("there is a false “flips with the rate”", name, share, repetitions, high=limit)
     one_rate = np.array([0.0, 6.0, 0.0, 0.0, 0.0])
     share = concluded(FLIPS, one_rate, repetitions, generator, tuned=0.0)
     yield Row(
-        "a false “flips with the rate”",
+        "there is a false “flips with the rate”",
         "a difference at 1 of 5 values alone",
         share,
         repetitions,
