@@ -60,8 +60,8 @@ def aside(results: Analysis) -> str:
 def written(values: Values) -> str:
     """Return values as text: ``0.001``; of several settings with their names."""
     if len(values) == 1:
-        return f"{values[0][1]:.3g}"
-    return ", ".join(f"{name.rpartition('.')[2]} {value:.3g}" for name, value in values)
+        return f"{values[0][1]:.4g}"
+    return ", ".join(f"{name.rpartition('.')[2]} {value:.4g}" for name, value in values)
 
 
 def statuses(results: Analysis) -> dict[str, int]:
