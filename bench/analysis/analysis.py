@@ -8,6 +8,7 @@ from functools import cached_property
 
 from bench.analysis.effects import tuned_verdicts, tuning
 from bench.analysis.effects.comparisons import Comparison, compare
+from bench.analysis.effects.estimates import varying
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
 from bench.analysis.effects.runs import Runs, runs
@@ -28,7 +29,7 @@ class Effects:
     """The statistics of an experiment; comparisons are effects on ``scale``, the rest scores."""
 
     comparisons: tuple[Comparison, ...]  # levels in the order of the plan, then ``include``
-    correction: str  # of p values: ``dunnett``, ``holm`` or ``none`` (of a single comparison)
+    correction: str  # ``dunnett``, ``holm`` (both in steps) or ``none`` (of a single comparison)
     delta: float | None  # effects within ±δ do not matter; None where none was declared
     scale: Scale
     levels: dict[tuple[str, str], Sample]  # (factor, level) → over seeds, means over its arms
@@ -37,12 +38,18 @@ class Effects:
     interactions: tuple[Interaction, ...]  # every pair of factors of a full factorial
     simple: tuple[SimpleEffect, ...]  # at each level of a factor that interacts
     spreads: tuple[float, ...]  # standard deviation of each arm that has one, on the scale
-    alike: float  # p of the test that these are the same, which Dunnett's test assumes
+    alike: float  # p of the test that these are the same, which a shared error assumes
 
     @property
     def tested(self) -> int:
         """How many comparisons could be tested: the size of the family."""
         return sum(comparison.testable for comparison in self.comparisons)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a comparison of two arms has an error that others contribute to."""
+        models = ((one.model, one.cells) for one in self.comparisons if one.testable)
+        return any(model is not None and len(model.means) > 2 * cells for model, cells in models)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +74,7 @@ class Analysis(Results):
         higher = self.plan.higher_is_better
         correction, comparisons = compare(self, compared, delta=delta, higher_is_better=higher)
         rows, interactions, simple = factorial(self, compared)
-        samples = [compared.sample([label]) for label in self.arms]
+        samples = [compared.sample([label]) for label in varying(compared, list(self.arms))]
         return Effects(
             comparisons=comparisons,
             correction=correction,

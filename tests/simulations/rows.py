@@ -37,6 +37,7 @@ class Truth:
         noisy: level → standard deviation of its runs, where it is not 1.
         effect: level → what it adds.
         level_sd: of what a seed does to all arms of a level, and not to the others.
+        shared: level → standard deviation of what a seed does to all arms of these levels alike.
         missing: trials that do not finish, drawn at random.
         delta: differences within ±δ do not matter.
     """
@@ -47,6 +48,7 @@ class Truth:
     noisy: Mapping[str, float] = dataclasses.field(default_factory=dict)
     effect: Mapping[str, float] = dataclasses.field(default_factory=dict)
     level_sd: float = 0.0
+    shared: Mapping[str, float] = dataclasses.field(default_factory=dict)
     missing: int = 0
     delta: float | None = None
 
@@ -78,23 +80,32 @@ def experiments(
 ) -> Iterator[tuple[Comparison, ...]]:
     """Yield the comparisons of one simulated experiment after the other."""
     results = planned(tuple(truth.factors.items()), truth.seeds)
+    for runs in drawn(truth, repetitions, generator):
+        yield compare(results, runs, delta=truth.delta, higher_is_better=True)[1]
+
+
+def drawn(truth: Truth, repetitions: int, generator: np.random.Generator) -> Iterator[Runs]:
+    """Yield the runs of one simulated experiment after the other."""
+    results = planned(tuple(truth.factors.items()), truth.seeds)
     arms = list(results.arms)
     levels = [list(results.arms[arm].values()) for arm in arms]
     sd = np.array([math.prod(truth.noisy.get(level, 1.0) for level in own) for own in levels])
     shift = np.array([sum(truth.effect.get(level, 0.0) for level in own) for own in levels])
+    together = np.array([sum(truth.shared.get(level, 0.0) for level in own) for own in levels])
     for _ in range(repetitions):
         scores = shift[:, None] + sd[:, None] * generator.standard_normal((len(arms), truth.seeds))
         scores += truth.seed_sd * generator.standard_normal(truth.seeds)
+        if truth.shared:
+            scores += together[:, None] * generator.standard_normal(truth.seeds)
         if truth.level_sd:
             names = sorted({level for own in levels for level in own})
-            drawn = truth.level_sd * generator.standard_normal((len(names), truth.seeds))
+            moved = truth.level_sd * generator.standard_normal((len(names), truth.seeds))
             own = np.array([[name in arm for name in names] for arm in levels], dtype=float)
-            scores += own @ drawn
+            scores += own @ moved
         if truth.missing:
             lost = generator.choice(scores.size, truth.missing, replace=False)
             scores.flat[lost] = np.nan
-        runs = Runs(dict(zip(arms, scores, strict=True)), tuple(range(truth.seeds)))
-        yield compare(results, runs, delta=truth.delta, higher_is_better=True)[1]
+        yield Runs(dict(zip(arms, scores, strict=True)), tuple(range(truth.seeds)))
 
 
 def print_table(rows: Iterable[Row]) -> bool:

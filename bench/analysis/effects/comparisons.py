@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.analysis.effects.estimates import Estimate, estimates, many_to_one
+from bench.analysis.effects.estimates import Estimate, estimates
 from bench.analysis.effects.runs import Runs
 from bench.analysis.stats import families, power, verdicts
+from bench.analysis.stats.blocks import Contrast
+from bench.analysis.stats.sample import ALPHA
 from bench.analysis.stats.verdicts import INCONCLUSIVE
 from bench.store.frame import Results
 
@@ -18,11 +20,18 @@ class Comparison(Estimate):
     """An estimate, and what was decided about it; NaN where nothing could be tested."""
 
     p_adjusted: float = math.nan  # corrected for all comparisons
+    low: float = math.nan  # ends of the 95 % interval that holds for all comparisons at once
+    high: float = math.nan
     p_equivalent: float = math.nan  # that the difference is within ±δ, corrected; NaN without δ
     detectable: float = math.nan  # smallest true difference detected with 80 % power
     verdict: str = INCONCLUSIVE  # one of those in ``bench.analysis.stats.verdicts``
     reason: str = ""  # why nothing could be tested
     seeds_needed: int | None = None  # if inconclusive, an estimate; None above MOST_SEEDS
+
+    @property
+    def only_direction(self) -> bool:
+        """Whether the interval has an end of 0, and shows the sign of the difference alone."""
+        return (self.low == 0) != (self.high == 0)
 
 
 def compare(
@@ -30,9 +39,9 @@ def compare(
 ) -> tuple[str, tuple[Comparison, ...]]:
     """Compare with the baseline all that can be compared.
 
-    Where all comparisons are with the baseline's arm and share one error, Dunnett's test
-    decides, if every arm has every seed. Otherwise Holm's does. ``runs`` are on the scale of
-    comparison, on which differences within ±``delta`` do not matter.
+    Where all comparisons are with the baseline's arm and share one error, Dunnett's step-down
+    test decides, if every arm has every seed. Otherwise Holm's does. ``runs`` are on the scale
+    of comparison, on which differences within ±``delta`` do not matter.
 
     Returns:
         How p values were corrected, ``dunnett``, ``holm`` or ``none`` (of a single comparison),
@@ -40,12 +49,8 @@ def compare(
     """
     found = estimates(results, runs)
     contrasts = [one.contrast for one in found]
-    tested = [one for one in found if one.testable]
-    family, complete = len(tested), all(one.model.present.all() for one in tested if one.model)
-    method = "dunnett" if many_to_one(results) and complete and family > 1 else "holm"
-    adjusted = families.holm([c.p for c in contrasts])
-    if method == "dunnett":
-        adjusted = [families.dunnett(c.t, family, c.df) if c.df else math.nan for c in contrasts]
+    family, method = sum(one.testable for one in found), _method(found)
+    adjusted = _adjusted(method, contrasts)
     same = [math.nan if delta is None else verdicts.equivalence(c, delta) for c in contrasts]
 
     def detectable(df: float, error: float) -> float:
@@ -55,12 +60,15 @@ def compare(
         if not one.testable:
             return Comparison(**vars(one), reason=_reason(one.seeds, results.measurement.replicate))
         contrast = one.contrast
+        low, high = _interval(contrast, power.critical_value(method, family, contrast.df), p)
         verdict = verdicts.verdict(
             contrast.difference, p, p_equivalent, higher_is_better=higher_is_better
         )
         return Comparison(
             **vars(one),
             p_adjusted=p,
+            low=low,
+            high=high,
             p_equivalent=p_equivalent,
             detectable=detectable(contrast.df, contrast.error),
             verdict=verdict,
@@ -69,6 +77,37 @@ def compare(
 
     decided = tuple(map(decide, found, adjusted, families.holm(same)))
     return method if family > 1 else "none", decided
+
+
+def _method(found: Sequence[Estimate]) -> str:
+    """Return ``dunnett`` where several complete comparisons share one error, otherwise ``holm``."""
+    models = {id(one.model): one.model for one in found if one.testable}
+    (first,) = models.values() if len(models) == 1 else (None,)
+    several = sum(one.testable for one in found) > 1
+    return "dunnett" if several and first is not None and first.present.all() else "holm"
+
+
+def _adjusted(method: str, contrasts: Sequence[Contrast]) -> list[float]:
+    """Return p corrected for all comparisons; NaN where nothing could be tested."""
+    if method == "holm":
+        return families.holm([contrast.p for contrast in contrasts])
+    tested = [i for i, contrast in enumerate(contrasts) if contrast.df]
+    steps = families.step_down_dunnett([contrasts[i].t for i in tested], contrasts[tested[0]].df)
+    adjusted = dict(zip(tested, steps, strict=True))
+    return [adjusted.get(i, math.nan) for i in range(len(contrasts))]
+
+
+def _interval(contrast: Contrast, critical: float, p: float) -> tuple[float, float]:
+    """Return the simultaneous interval, which excludes 0 where the difference is significant.
+
+    The ends are those of the single-step test. What only a later step finds significant has an
+    end of 0, as the step shows the sign of the difference, and no distance from 0.
+    """
+    half = critical * contrast.error
+    low, high = contrast.difference - half, contrast.difference + half
+    if p <= ALPHA and low < 0 < high:
+        return (0.0, high) if contrast.difference > 0 else (low, 0.0)
+    return low, high
 
 
 def _reason(seeds: int, replicate: str) -> str:

@@ -14,6 +14,7 @@ from bench.analysis.stats.blocks import Contrast, Fit
 from bench.store.frame import Results
 
 _UNKNOWN = Contrast()
+OWN_ERROR_FROM = 8  # seeds: from here on a pair of arms has enough for an error of its own
 
 Pair = tuple[str, str]  # labels of two arms: the baseline's, the other's
 
@@ -62,8 +63,9 @@ def many_to_one(results: Results) -> bool:
 def estimates(results: Results, runs: Runs) -> list[Estimate]:
     """Estimate all that can be compared: levels in the order of the plan, then further arms.
 
-    Where every comparison is one with the baseline's arm, all arms share one error. In a
-    factorial design each comparison has the error of the trials that it compares.
+    Each comparison has the error of the trials that it compares. Where all are single arms with
+    the baseline's arm, and share few seeds, arms that vary at all share one error. One that does
+    not, such as a network that always predicts one class, says nothing about how much others do.
     """
     questions = list(_questions(results))
     if not many_to_one(results):
@@ -72,11 +74,25 @@ def estimates(results: Results, runs: Runs) -> list[Estimate]:
         return []
     questions = [asked for asked in questions if asked.pairs]
     arms = dict.fromkeys(label for asked in questions for label in asked.arms)
-    fitted = [label for label in arms if runs.measured(label)]
+    pool = varying(runs, [label for label in arms if runs.measured(label)])
+    model = blocks.fit(runs.table(pool))
+
+    def pooled(asked: _Question) -> bool:
+        few = _shared_seeds(asked.pairs, runs) < OWN_ERROR_FROM
+        return few and set(asked.arms) <= set(pool)
+
     return [
-        _estimate(asked, asked.pairs if set(asked.arms) <= set(fitted) else (), runs, fitted)
+        _estimate(asked, asked.pairs, runs, (pool, model))
+        if pooled(asked)
+        else _estimate(asked, sharing_a_seed(asked.pairs, runs), runs)
         for asked in questions
     ]
+
+
+def varying(runs: Runs, labels: Sequence[str]) -> list[str]:
+    """Return those arms whose scores are not all equal; all arms if there is no such one."""
+    spread = [label for label in labels if len(set(runs.finished(label))) > 1]
+    return spread or list(labels)
 
 
 def pairs_of(results: Results, factor: str, level: str) -> Iterator[Pair]:
@@ -97,6 +113,11 @@ def sharing_a_seed(pairs: Iterable[Pair], runs: Runs) -> list[Pair]:
     return [pair for pair in pairs if not np.isnan(runs.table(pair)).any(0).all()]
 
 
+def _shared_seeds(pairs: Iterable[Pair], runs: Runs) -> int:
+    """Return how many seeds finished in both arms of any pair."""
+    return max(int((~np.isnan(runs.table(pair)).any(0)).sum()) for pair in pairs)
+
+
 def _questions(results: Results) -> Iterator[_Question]:
     baseline, base_arm = results.baseline, results.baseline_arm
     for factor in (factor for factor in results.factors if factor in baseline):
@@ -112,21 +133,23 @@ def _questions(results: Results) -> Iterator[_Question]:
 
 
 def _estimate(
-    asked: _Question, pairs: Sequence[Pair], runs: Runs, fitted: Sequence[str] = ()
+    asked: _Question,
+    pairs: Sequence[Pair],
+    runs: Runs,
+    pool: tuple[Sequence[str], Fit] | None = None,
 ) -> Estimate:
-    """Estimate the mean difference within pairs of arms, with the error of those ``fitted``."""
+    """Estimate the mean difference within pairs of arms, with the error of a pool or their own."""
     finished = int((~np.isnan(runs.table(asked.arms))).sum())
     if not pairs:
         return Estimate(*asked.names, finished)
     bases, others = zip(*pairs, strict=True)
-    fitted = fitted or bases + others
+    fitted, model = pool or (bases + others, blocks.fit(runs.table(bases + others)))
     below, above = runs.table(bases), runs.table(others)
     shared = ~np.isnan(below) & ~np.isnan(above)
     seeds = int(shared.any(0).sum())
     weights = np.zeros(len(fitted))
     for base, other in pairs:
         weights[fitted.index(base)], weights[fitted.index(other)] = -1.0, 1.0
-    model = blocks.fit(runs.table(fitted))
     contrast = blocks.contrast(model, weights / len(pairs))
     if contrast is None or not contrast.df or seeds < 2:
         contrast = Contrast(float((above - below)[shared].mean()) if seeds else math.nan)

@@ -30,6 +30,11 @@ class Runs:
         """Return the same runs with what they are compared by in place of their scores."""
         return Runs({label: scale.into(row) for label, row in self.scores.items()}, self.seeds)
 
+    def finished(self, label: str) -> list[float]:
+        """Return the scores that an arm has."""
+        row = self.scores[label]
+        return list(row[~np.isnan(row)].tolist())
+
     def measured(self, label: str) -> bool:
         """Tell whether an arm has any score."""
         return not bool(np.isnan(self.scores[label]).all())

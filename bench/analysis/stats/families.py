@@ -1,4 +1,7 @@
-"""p values corrected for the number of comparisons: Holm for any, Dunnett for many to one."""
+"""p values corrected for the number of comparisons: Holm for any, Dunnett for many to one.
+
+Both go down in steps: once the largest difference is significant, the others are a smaller family.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,22 @@ def dunnett(t: float, comparisons: int, df: float) -> float:
     if math.isinf(t):
         return 0.0
     return min(1.0, max(0.0, 1.0 - _inside(abs(t), comparisons, df)))
+
+
+def step_down_dunnett(t: Sequence[float], df: float) -> list[float]:
+    """Return the adjusted p of all comparisons with one control, the largest |t| first.
+
+    The j-th largest of k is corrected for the k - j + 1 that are left. To reject it, every
+    family that holds it has to be rejected (closed testing); as all families of one size have
+    the same critical value, the ones that are left decide for all.
+
+    Source: Naik (1975) and Marcus, Peritz and Gabriel (1976), as in Dunnett and Tamhane (1991).
+    """
+    adjusted, largest = [math.nan] * len(t), 0.0
+    for step, i in enumerate(sorted(range(len(t)), key=lambda i: -abs(t[i]))):
+        largest = max(largest, dunnett(t[i], len(t) - step, df))
+        adjusted[i] = largest
+    return adjusted
 
 
 @functools.lru_cache(maxsize=4096)

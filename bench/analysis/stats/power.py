@@ -17,9 +17,18 @@ MOST_SEEDS = 100  # more are not recommended to anybody
 
 
 def critical_value(method: str, comparisons: int, df: float) -> float:
-    """Return how many standard errors a difference has to exceed to be significant.
+    """Return how many standard errors a difference has to exceed to be significant at once.
 
-    ``method`` is ``dunnett``, or ``holm``, of which it is the first step, α / comparisons.
+    It is the first step of the verdict, whatever the other comparisons show, and half the width
+    of a simultaneous interval in standard errors. To plan n seeds for a design, take
+
+    - ``method`` from ``comparisons.method`` of that design and n,
+    - ``comparisons``: how many are tested,
+    - ``df``: of the error of a comparison. With its own error (C settings of the other factors,
+      and C = 1 from 8 seeds on where arms are compared with one) (2 C - 1) (n - 1); where all k
+      arms share one error, (k - 1) (n - 1).
+
+    Source: Dunnett (1955) for ``dunnett``; α / comparisons, of Bonferroni, for ``holm``.
     """
     if method == "dunnett":
         return dunnett_critical(comparisons, df)

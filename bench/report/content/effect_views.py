@@ -29,7 +29,7 @@ def effect_table(results: Analysis) -> Table:
     return table(
         (Column("name", "compared with the baseline"), [one.name for one in compared]),
         (effect, [one.difference for one in contrasts]),
-        (interval, [(one.low, one.high) for one in contrasts]),
+        (interval, [(one.low, one.high) for one in compared]),
         (Column("verdict", "verdict", "verdict"), [words.verdict(found, one) for one in compared]),
         (needed, [words.seeds_needed(one) for one in compared]),
         (_P, [one.p for one in contrasts]),

@@ -10,6 +10,7 @@ import jinja2
 
 from bench import metrics
 from bench.analysis.analysis import Analysis
+from bench.analysis.effects.estimates import OWN_ERROR_FROM
 from bench.analysis.stats.power import MOST_SEEDS
 from bench.report.content import facts, numbers, tuning, words
 
@@ -57,4 +58,5 @@ def _environment() -> jinja2.Environment:
     environment.filters["by"] = lambda value, macro: macro(value)
     environment.globals |= {"facts": facts, "words": words, "tuned": tuning}
     environment.globals |= {"most_named": MOST_NAMED, "most_seeds": MOST_SEEDS}
+    environment.globals["own_error_from"] = OWN_ERROR_FROM
     return environment

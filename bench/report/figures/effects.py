@@ -86,8 +86,8 @@ def _comparison(axes: Axes, found: Effects, one: Comparison, y: int, replicate: 
         axes.barh(y, high - low, left=low, height=0.62, color=style.ABSENT, lw=0, zorder=1)
     each = [shown(difference) for difference in one.differences]
     axes.plot(each, [y] * len(each), "|", color=colour, ms=9, mew=1.0, alpha=0.7, zorder=3)
-    if not math.isnan(contrast.low):
-        ends = [shown(contrast.low), shown(contrast.high)]
+    if not math.isnan(one.low):
+        ends = [shown(one.low), shown(one.high)]
         axes.plot(ends, [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
     dot: dict[str, Any] = {"color": colour, "ms": 8, "mec": style.PAPER, "mew": 0.8, "zorder": 4}
     axes.plot(shown(contrast.difference), y, marker, **dot)
@@ -98,7 +98,7 @@ def _limits(found: Effects, shown: Sequence[Comparison]) -> tuple[float, float]:
     """Return limits that hold what was measured; a wider grey bar runs out of the frame."""
     seen = [0.0, *((found.delta, -found.delta) if found.delta else ())]
     for one in shown:
-        ends = one.contrast.low, one.contrast.difference, one.contrast.high, *one.differences
+        ends = one.low, one.contrast.difference, one.high, *one.differences
         seen += (end for end in ends if not math.isnan(end))
     low, high = min(seen), max(seen)
     reach = max((one.detectable for one in shown if one.testable), default=0.0)
@@ -146,13 +146,13 @@ def _legend(found: Effects, replicate: str) -> list[Line2D | Patch]:
 
 def _caption(results: Analysis, found: Effects, shown: int, known: int) -> str:
     noun = words.noun(found.scale)
+    several = found.correction != "none"
+    simultaneous = f", simultaneous over {found.tested} comparisons" if several else ""
     said = [
         f"{_compared(found, 's').capitalize()}.",
-        "A line is the 95 % interval of one comparison alone,",
+        f"A line is the 95 % interval{simultaneous},",
         f"a tick the {noun} of one {results.measurement.replicate}.",
     ]
-    if found.correction != "none":
-        said.append(f"Verdicts are corrected for {found.tested} comparisons.")
     if found.tested:
         said.append(f"A true {noun} inside the grey bar is detected with less than 80 % power.")
     if shown < known:

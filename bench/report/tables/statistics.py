@@ -44,8 +44,8 @@ def _comparison(one: Comparison, found: Effects) -> Row:
     contrast, scale, noun = one.contrast, found.scale, words.noun(found.scale)
     numbers = {
         noun: scale.back(contrast.difference),
-        "low": scale.back(contrast.low),
-        "high": scale.back(contrast.high),
+        "low": scale.back(one.low),
+        "high": scale.back(one.high),
         "error": contrast.error,
         "df": contrast.df,
         "p": contrast.p,

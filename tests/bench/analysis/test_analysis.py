@@ -40,7 +40,7 @@ def test_every_store_has_effects_in_words(every_store):
         said = [
             words.verdict(result, one),
             words.effect(result, one.contrast.difference),
-            words.interval(result, one.contrast.low, one.contrast.high),
+            words.interval(result, one.low, one.high),
             numbers.p_value(one.p_adjusted),
             words.seeds_needed(one),
         ]

@@ -83,7 +83,7 @@ def test_to_swap_the_baseline_inverts_ratio_and_verdict(results, generator):
     there, back = first.loc["transposed"], second.loc["bilinear"]
     assert there["ratio"] * back["ratio"] == pytest.approx(1, rel=1e-5)
     assert there["low"] * back["high"] == pytest.approx(1, rel=1e-5)
-    for name in ("p", "p_corrected", "detectable", "error"):
+    for name in ("p", "detectable", "error"):  # p corrected depends on the other comparisons
         assert there[name] == pytest.approx(back[name], rel=1e-5)
     opposite = {"better": "worse", "worse": "better"}
     assert back["verdict"] == opposite.get(there["verdict"], there["verdict"])

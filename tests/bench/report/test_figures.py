@@ -247,7 +247,7 @@ def test_effects_show_difference_interval_and_verdict(document):
             next(line.get_xdata() for line in here if line.get_marker() in markers)
             for markers in (("None",), ("o", "^", "v", "s"))
         )
-        assert interval == pytest.approx([100 * one.contrast.low, 100 * one.contrast.high])
+        assert interval == pytest.approx([100 * one.low, 100 * one.high])
         assert dot == pytest.approx([100 * one.contrast.difference])
         bar = next(bar for bar in axes.patches if abs(bar.get_y() + bar.get_height() / 2 - y) < 0.1)
         assert bar.get_width() == pytest.approx(200 * one.detectable)

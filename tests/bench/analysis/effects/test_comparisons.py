@@ -75,6 +75,48 @@ def test_arms_around_one_baseline_share_an_error_and_dunnett_decides(found):
         assert one.contrast.p < one.p_adjusted < min(1, 3 * one.contrast.p)
 
 
+def test_from_eight_seeds_on_each_comparison_has_its_own_error_and_holm_decides(found):
+    values = scores(4, 8, arm1=0.05)
+    result = found(factors=SIX, design="one_at_a_time", seeds=range(8), values=values)
+    table = np.array([[values[arm, seed] for seed in range(8)] for arm in range(4)])
+    expected = [stats.ttest_rel(row, table[0]).pvalue for row in table[1:]]
+    assert (result.correction, result.pooled) == ("holm", False)
+    assert [one.contrast.p for one in result.comparisons] == pytest.approx(expected)
+    corrected = multipletests(expected, method="holm")[1]
+    assert [one.p_adjusted for one in result.comparisons] == pytest.approx(corrected)
+    few = {key: value for key, value in values.items() if key[1] < 7}
+    result = found(folder="y", factors=SIX, design="one_at_a_time", seeds=range(7), values=few)
+    assert (result.correction, result.pooled) == ("dunnett", True)
+
+
+def test_an_arm_without_any_variance_stays_out_of_the_error_of_others(found):
+    values = scores(4, 4) | {(2, seed): 0.03 for seed in range(4)}
+    result = found(factors=SIX, design="one_at_a_time", seeds=range(4), values=values)
+    table = np.array([[values[arm, seed] for seed in range(4)] for arm in range(4)])
+    rest = table[[0, 1, 3]]
+    residuals = rest - rest.mean(1, keepdims=True) - rest.mean(0) + rest.mean()
+    error = math.sqrt((residuals**2).sum() / 6 * 2 / 4)
+    dice, constant, upsampling = result.comparisons
+    assert [dice.contrast.error, upsampling.contrast.error] == pytest.approx([error, error])
+    assert constant.contrast.p == pytest.approx(stats.ttest_rel(table[2], table[0]).pvalue)
+    assert result.correction == "holm"
+    assert len(result.spreads) == 3
+
+
+def test_an_interval_excludes_0_just_where_the_verdict_is_better_or_worse(found):
+    # All arms are better: the smallest differences are significant in a later step alone.
+    seen = set()
+    for generator in range(12):
+        values = scores(4, 3, arm1=0.06, arm2=0.04, arm3=0.025, generator=generator)
+        result = found(folder=str(generator), factors=SIX, design="one_at_a_time", values=values)
+        for one in result.comparisons:
+            assert one.verdict != "worse"
+            assert (one.low >= 0) == (one.verdict == "better")
+            assert one.low <= one.contrast.difference <= one.high
+            seen.add((one.verdict, one.only_direction))
+    assert seen == {("better", False), ("better", True), ("inconclusive", False)}
+
+
 def test_one_factor_is_many_to_one_whatever_the_design_is_called(found):
     factors = {"train.loss": ["ce", "dice", "dice+ce"]}
     include = ({"model.name": "smp_unet"},)

@@ -1,5 +1,6 @@
 """Corrections for many comparisons against statsmodels, scipy and Dunnett's own table."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,13 @@ from scipy import integrate, stats
 from scipy.special import ndtr
 from statsmodels.stats.multitest import multipletests
 
-from bench.analysis.stats.families import dunnett, dunnett_critical, error_scale, holm
+from bench.analysis.stats.families import (
+    dunnett,
+    dunnett_critical,
+    error_scale,
+    holm,
+    step_down_dunnett,
+)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -58,6 +65,29 @@ def test_p_at_the_critical_value_is_alpha(comparisons, df):
         critical = dunnett_critical(comparisons, df, alpha)
         assert dunnett(critical, comparisons, df) == pytest.approx(alpha, abs=1e-6)
         assert dunnett(-critical, comparisons, df) == pytest.approx(alpha, abs=1e-6)
+
+
+@pytest.mark.parametrize("arms", [1, 3, 5])
+def test_steps_are_those_of_closed_testing(arms):
+    """A comparison is rejected if every family that holds it is, by the largest |t| in each."""
+    t = np.random.default_rng(arms).normal(0, 2.5, arms)
+
+    def of_all(family):
+        return dunnett(max(abs(t[i]) for i in family), len(family), 12)
+
+    families = [f for n in range(1, arms + 1) for f in itertools.combinations(range(arms), n)]
+    expected = [max(of_all(f) for f in families if i in f) for i in range(arms)]
+    assert step_down_dunnett(t.tolist(), 12) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_first_step_is_that_of_scipy_and_the_last_students():
+    samples = np.random.default_rng(2).normal(size=(4, 5)) + np.array([[0], [0.4], [1], [2]])
+    expected = stats.dunnett(*samples[1:], control=samples[0], random_state=0)
+    found = step_down_dunnett(expected.statistic.tolist(), 16)
+    order = np.argsort(-np.abs(expected.statistic))
+    assert found[order[0]] == pytest.approx(expected.pvalue[order[0]], abs=2e-3)
+    alone = 2 * stats.t.sf(abs(expected.statistic[order[2]]), 16)
+    assert found[order[2]] == pytest.approx(max(alone, found[order[1]]))
 
 
 def test_one_comparison_is_students_test():
