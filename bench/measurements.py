@@ -23,8 +23,8 @@ class Measurement:
     trains: bool = False  # whether a trial trains a network, with epochs, classes and predictions
     fresh_process: bool = False  # whether a trial needs a process that did nothing before
     exclusive: bool = False  # whether a trial needs a device for itself
-    # Whether trials run in random order within each replicate, so that what changes slowly, such
-    # as the machine's temperature, affects every arm alike.
+    # Whether trials run in balanced orders within each replicate, so that what changes slowly,
+    # such as the machine's temperature, affects every arm alike.
     shuffled: bool = False
     ratios: bool = False  # whether scores are compared by ratios, on logarithms, or by differences
     results: frozenset[str] = frozenset()  # states, beside `done`, that answer what was asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import shlex
 import time
@@ -200,18 +201,32 @@ def measure(
 ) -> dict[str, Record]:
     """Perform jobs until each has a record, whoever measured it; return the last ones, by key.
 
-    A trial whose measurement is not valid is tried up to ``ATTEMPTS`` times. Trials that other
-    runners of the folder have claimed are left to them.
+    A trial whose measurement is not valid is tried up to ``ATTEMPTS`` times, before the next round
+    where order matters. Trials that other runners of the folder have claimed are left to them.
     """
     made: dict[str, list[Record]] = {}  # by key
-    waiting = ready = list(jobs)
-    while waiting:
+
+    def attempt(ready: Sequence[Job]) -> None:
         for record in executor(ready, progress, stop):
             made.setdefault(record.key, []).append(record)
             progress.finished(record, again=_again(made[record.key]))
+
+    for own in _rounds(jobs):
+        while own:
+            attempt(own)
+            own = [job for job in _unfinished(own, made) if job.trial.key in made]
+    waiting = list(_unfinished(jobs, made))
+    while waiting:
+        attempt(_claimable(waiting, stop, tell))
         waiting = list(_unfinished(waiting, made))
-        ready = _claimable(waiting, stop, tell)
     return {key: tries[-1] for key, tries in made.items()}
+
+
+def _rounds(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Yield the jobs of each replicate where the order of measuring matters, otherwise all."""
+    ordered = any(job.measurement.shuffled for job in jobs)
+    for _, own in itertools.groupby(jobs, lambda job: job.trial.seed if ordered else None):
+        yield list(own)
 
 
 def _again(tries: Sequence[Record]) -> bool:

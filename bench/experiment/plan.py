@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from bench.evaluation.predict import VIEWS
 from bench.experiment import (
     code_digest,
     contract,
+    crossover,
     data_digest,
     design,
     environment,
@@ -91,16 +92,27 @@ def same_training(measure: str, trial: Trial, root: Path) -> list[str]:
 
 
 def measuring_order(experiment: Experiment, trials: Sequence[Trial]) -> list[Trial]:
-    """Return trials in the order in which to measure them, the same for the same plan."""
+    """Return trials in the order in which to measure them, the same for the same plan.
+
+    Scores of networks depend on their seed and not on when they are trained, so these keep the
+    plan's order. What is timed goes round by round, in the rows of a Williams square, so that an
+    arm that heats the machine does so to each of the others equally often. Which arm and row is
+    which is drawn from the name and the keys of the first round, so that it is another draw for
+    another experiment, and trials keep their places if a run is resumed or rounds are added.
+    """
     if not MEASUREMENTS[experiment.measure].shuffled:
         return list(trials)
-    repetitions: dict[int, list[Trial]] = {}  # by seed
+    rounds: dict[int, list[Trial]] = {}  # by seed
     for trial in trials:
-        repetitions.setdefault(trial.seed, []).append(trial)
-    order = []
-    for seed, repetition in repetitions.items():
-        chosen = np.random.default_rng([len(repetition), seed]).permutation(len(repetition))
-        order += [repetition[index] for index in chosen]
+        rounds.setdefault(trial.seed, []).append(trial)
+    rows: dict[int, Iterator[tuple[int, ...]]] = {}  # by number of arms: some rounds may have fewer
+    order: list[Trial] = []
+    for own in rounds.values():
+        if len(own) not in rows:
+            text = " ".join([experiment.name, *(trial.key for trial in own)])
+            digest = list(hashlib.sha256(text.encode()).digest())
+            rows[len(own)] = crossover.rounds(len(own), np.random.default_rng(digest))
+        order += [own[index] for index in next(rows[len(own)])]
     return order
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from rich.console import Console
 from bench.errors import UserError
 from bench.execution import run_experiment as running
 from bench.execution.executors import in_process
+from bench.execution.job import Job
 from bench.execution.progress import Progress
 from bench.execution.run_experiment import Prepared, run_experiment
 from bench.experiment import plan
@@ -136,6 +138,36 @@ def test_what_failed_is_tried_again_and_what_diverged_is_not(bench):
     assert [(record.label, record.seed) for record in outcome.failed] == [("ce", 0)]
 
 
+def test_what_is_disturbed_is_measured_again_within_its_round_where_order_matters(bench):
+    """Jobs of two runs: rounds of a seed are ended before the next, but others' trials wait."""
+    calls, taken = [], [("b", 1)]  # what another runner has claimed at first
+
+    def job(arm, seed):
+        trial = SimpleNamespace(key=f"{arm}{seed}", seed=seed, arm=SimpleNamespace(label=arm))
+        measurement = MEASUREMENTS["throughput"]
+        return Job(trial, "x", measurement, bench.store, bench.folder, "cpu", 0)
+
+    def executor(jobs, progress, stop):
+        for each in jobs:
+            name = each.trial.arm.label, each.trial.seed
+            if name in taken:
+                taken.remove(name)
+                continue
+            calls.append(name)
+            disturbed = name == ("a", 0) and calls.count(name) < 3
+            status = "invalid" if disturbed else "done"
+            yield SimpleNamespace(key=each.trial.key, status=status, attempts=calls.count(name))
+
+    jobs = [job(arm, seed) for seed in range(3) for arm in "ab"]
+    progress = SimpleNamespace(finished=lambda record, again: None)
+    found = running.measure(jobs, executor, progress, lambda: False, lambda line: None)
+    assert calls == [
+        ("a", 0), ("b", 0), ("a", 0), ("a", 0), ("a", 1), ("a", 2), ("b", 2), ("b", 1)
+    ]  # fmt: skip
+    assert {record.status for record in found.values()} == {"done"}
+    assert len(found) == 6
+
+
 def test_what_is_disturbed_is_measured_again_at_once_and_in_the_next_run(bench):
     valid = []
 
@@ -194,6 +226,7 @@ import torch
 from rich.console import Console
 from bench.execution import accuracy
 from bench.execution.executors import in_process
+from bench.execution.job import Job
 from bench.execution.progress import Progress
 from bench.execution.run_experiment import Prepared, run_experiment
 from bench.experiment import plan

@@ -1,7 +1,9 @@
 """Throughput trials: what they read, do and return. The clock is replaced where times matter."""
 
+import itertools
 import json
 import math
+from collections import Counter
 from typing import get_args
 
 import numpy as np
@@ -269,7 +271,7 @@ def test_throughput_has_defaults_of_its_own():
         experiment(measure="accuracy", metric="roofline_share")
 
 
-def test_repetitions_are_interleaved_in_random_orders(tmp_path):
+def test_repetitions_are_interleaved_in_balanced_orders(tmp_path):
     described = experiment()
     trials = plan.plan(described, tmp_path)
     order = plan.measuring_order(described, trials)
@@ -278,6 +280,14 @@ def test_repetitions_are_interleaved_in_random_orders(tmp_path):
     assert [t.seed for t in order] == sorted(t.seed for t in trials)
     rounds = np.array([t.arm.label for t in order]).reshape(5, 8)
     assert len({tuple(labels) for labels in rounds}) == 5
+    following = Counter(pair for row in rounds for pair in itertools.pairwise(row))
+    assert max(following.values()) == 1  # of a square of eight rows, five
+    longer = experiment(seeds=8)
+    more = plan.measuring_order(longer, plan.plan(longer, tmp_path))
+    assert [trial.key for trial in more[: len(order)]] == [trial.key for trial in order]
+    renamed = experiment(name="other")
+    others = plan.measuring_order(renamed, plan.plan(renamed, tmp_path))
+    assert [t.key for t in others] != [t.key for t in order]
     accuracy_trials = plan.measuring_order(Experiment.model_validate({**BASE, "name": "a"}), trials)
     assert accuracy_trials == trials
 
