@@ -19,6 +19,7 @@ from bench.store.plans import Plan, PlannedTrial
 from bench.store.records import Record, contradiction
 
 Array = NDArray[np.float64]
+_NOT_RUN = np.nan, NOT_RUN
 Values = tuple[tuple[str, float], ...]  # (tuned setting, its value), in the order of the grid
 
 
@@ -93,9 +94,10 @@ def searches(
     worst = _worst(results, tried)
     higher = results.plan.higher_is_better
     seeds = tuple(dict.fromkeys(trial.seed for trial in tuning.trials))
+    measured = [_cells(one) for one in tried.values()]
     found = []
     for arm in results.arms:
-        cells = [[_cell(one, arm, seed) for seed in seeds] for one in tried.values()]
+        cells = [[one.get((arm, seed), _NOT_RUN) for seed in seeds] for one in measured]
         scores = np.array([[score for score, _ in row] for row in cells], dtype=np.float64)
         statuses = tuple(tuple(status for _, status in row) for row in cells)
         means = _means(scores, statuses, worst)
@@ -125,14 +127,14 @@ def _signature(arm: Mapping[str, Any]) -> str:
     return PlannedTrial(key="-", arm=arm, label="-", seed=0).signature
 
 
-def _cell(results: Results, arm: str, seed: int) -> tuple[float, str]:
-    """Return score and status of one trial; NaN where it has no result."""
-    trials = results.trials
-    row = trials[(trials["arm"] == arm) & (trials["seed"] == seed)]
-    if row.empty:
-        return np.nan, NOT_RUN
-    status = str(row["status"].iloc[0])
-    return (float(row[results.metric].iloc[0]) if status == DONE else np.nan), status
+def _cells(results: Results) -> dict[tuple[str, int], tuple[float, str]]:
+    """Return (arm, seed) → score and status; NaN where a trial has no result."""
+    columns = ("arm", "seed", results.metric, "status")
+    rows = zip(*(results.trials[name] for name in columns), strict=True)
+    return {
+        (arm, int(seed)): (float(score) if status == DONE else np.nan, status)
+        for arm, seed, score, status in rows
+    }
 
 
 def _means(scores: Array, statuses: Sequence[Sequence[str]], worst: float) -> Array:
