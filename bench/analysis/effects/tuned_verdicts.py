@@ -30,7 +30,7 @@ class Place:
 
     where: Values | str  # ``DEFAULT``, ``TUNED``, or values that all arms share
     verdict: str = INCONCLUSIVE
-    contrast: Contrast = _UNKNOWN
+    contrast: Contrast = _UNKNOWN  # its interval is that of the verdict
     flips: str = INCONCLUSIVE  # the verdict that still holds if all places are tested together
     failed: tuple[int, int] = (0, 0)  # runs without a result: of the baseline's arms, the others
 
@@ -109,7 +109,8 @@ def _measured(where: str, one: Comparison, results: Results) -> Place:
     For a flip there are two such places, and each may use half of what both may err together.
     """
     strict = one.verdict if one.p_adjusted <= ALPHA / 2 else INCONCLUSIVE
-    return Place(where, one.verdict, one.contrast, strict)
+    contrast = replace(one.contrast, low=one.low, high=one.high)
+    return Place(where, one.verdict, contrast, strict)
 
 
 def _common(

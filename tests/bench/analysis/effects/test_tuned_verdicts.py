@@ -135,3 +135,20 @@ def test_a_default_that_was_not_measured_leaves_it_open(concluded):
     found = concluded(BETTER, BETTER, [BETTER] * 4, failures=failures, chosen=(SOME, SOME))
     assert found.default.verdict == "inconclusive"
     assert found.kind == UNDECIDED
+
+
+def test_tuned_and_default_have_the_intervals_of_their_verdicts(make_tuned):
+    def score(arm, rate, seed):
+        return 0.4 + 0.02 * arm + noise(arm, rate, seed)
+
+    found = load(make_tuned(score=score, **THREE))
+    for one, tuned, default in zip(
+        found.conclusions,
+        found.effects.comparisons,
+        found.untuned.effects.comparisons,
+        strict=True,
+    ):
+        for place, expected in ((one.tuned, tuned), (one.default, default)):
+            assert place.verdict == expected.verdict
+            assert place.contrast.difference == expected.contrast.difference
+            assert (place.contrast.low, place.contrast.high) == (expected.low, expected.high)
