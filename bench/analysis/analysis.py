@@ -6,9 +6,9 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.analysis.effects import tuned_verdicts, tuning
+from bench.analysis.effects import looks, tuned_verdicts, tuning
 from bench.analysis.effects.comparisons import Comparison, compare
-from bench.analysis.effects.estimates import varying
+from bench.analysis.effects.estimates import estimates, varying
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
 from bench.analysis.effects.runs import Runs, runs
@@ -18,9 +18,11 @@ from bench.analysis.scales import Scale, scale_of
 from bench.analysis.stats.anova import Row
 from bench.analysis.stats.sample import Sample, bartlett
 from bench.store import loading
+from bench.store import looks as stored_looks
 from bench.store.folder import Store
 from bench.store.frame import Results
 from bench.store.loading import Refuse
+from bench.store.looks import ReportedLook
 from bench.store.plans import Plan
 
 
@@ -72,7 +74,8 @@ class Analysis(Results):
         compared, margin = self.runs.on(self.scale), self.plan.equivalence
         delta = None if margin is None else self.scale.bound(margin)
         higher = self.plan.higher_is_better
-        correction, comparisons = compare(self, compared, delta=delta, higher_is_better=higher)
+        decide = looks.always_valid if self.earlier_looks else compare
+        correction, comparisons = decide(self, compared, delta=delta, higher_is_better=higher)
         rows, interactions, simple = factorial(self, compared)
         samples = [compared.sample([label]) for label in varying(compared, list(self.arms))]
         return Effects(
@@ -92,6 +95,20 @@ class Analysis(Results):
             spreads=tuple(sample.sd for sample in samples if sample.n > 1),
             alike=bartlett(samples),
         )
+
+    @cached_property
+    def look(self) -> ReportedLook | None:
+        """What a report of these results is a look at; None where nothing can be compared."""
+        compared = estimates(self, self.runs.on(self.scale), own_error=True)
+        return looks.current(self, compared)
+
+    @cached_property
+    def earlier_looks(self) -> tuple[int, ...]:
+        """At which other numbers of seeds they were compared before, without a declaration."""
+        if self.look is None:
+            return ()
+        known = stored_looks.read(self.store)
+        return stored_looks.undeclared(known, self.look, complete=looks.complete(self))
 
     @cached_property
     def image_intervals(self) -> dict[str, ImageInterval]:
@@ -144,10 +161,11 @@ class Analysis(Results):
 
 
 def load(store: Store, *, refuse: Refuse = lambda record: None) -> Analysis:
-    """Read a results folder; UserError if it holds no experiment, or its plan is damaged.
+    """Read a results folder; UserError if it holds no experiment, or plan or looks are damaged.
 
     A record of which ``refuse`` says why it is none of these results counts as not there.
     """
+    stored_looks.read(store)
     return Analysis(**vars(loading.load(store, refuse=refuse)))
 
 

@@ -15,6 +15,7 @@ from bench.report.figures.registry import FIGURES
 from bench.report.formats import csv, html, latex, markdown
 from bench.report.formats import index as index_page
 from bench.report.tables.registry import TABLES, WHERE_ANY
+from bench.store import looks
 from bench.store.files import write_whole
 from bench.store.folder import Store
 from bench.store.image_counts import collector_paused
@@ -29,10 +30,11 @@ def write(
 ) -> Path:
     """Write a report into ``report/`` of a results folder; return the first format's main file.
 
-    With ``output`` it is written into ``output/<experiment>/report/``, and the results folder is
-    only read. The same store gives the same bytes; nothing else is read. ``formats`` are keys of
-    ``FORMATS``. UserError if one is unknown, results cannot be read or the report written, or a
-    folder of the report is a link: reports are written into no other place than they say.
+    It counts as a look at the results (``bench.store.looks``). With ``output`` it is written into
+    ``output/<experiment>/report/``, and the results folder is only read. The same store gives the
+    same bytes; nothing else is read. ``formats`` are keys of ``FORMATS``. UserError if one is
+    unknown, results cannot be read or the report written, or a folder of the report is a link:
+    reports are written into no other place than they say.
     """
     _check(formats)
     return _write_formats(load(store), formats, output)
@@ -149,6 +151,8 @@ def _write_formats(results: Analysis, formats: Sequence[str], output: Path | Non
             raise UserError(f"{made}: is a link; remove it, or write elsewhere with --output DIR")
     document = Document(results)
     main_files = [FORMATS[name](document, folder) for name in dict.fromkeys(formats)]
+    if output is None and results.look is not None:
+        looks.remember(results.store, results.look)
     return main_files[0]
 
 

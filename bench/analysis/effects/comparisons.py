@@ -60,7 +60,7 @@ def compare(
         if not one.testable:
             return Comparison(**vars(one), reason=_reason(one.seeds, results.measurement.replicate))
         contrast = one.contrast
-        low, high = _interval(contrast, power.critical_value(method, family, contrast.df), p)
+        low, high = interval(contrast, power.critical_value(method, family, contrast.df), p)
         verdict = verdicts.verdict(
             contrast.difference, p, p_equivalent, higher_is_better=higher_is_better
         )
@@ -97,7 +97,7 @@ def _adjusted(method: str, contrasts: Sequence[Contrast]) -> list[float]:
     return [adjusted.get(i, math.nan) for i in range(len(contrasts))]
 
 
-def _interval(contrast: Contrast, critical: float, p: float) -> tuple[float, float]:
+def interval(contrast: Contrast, critical: float, p: float) -> tuple[float, float]:
     """Return the simultaneous interval, which excludes 0 where the difference is significant.
 
     The ends are those of the single-step test. What only a later step finds significant has an

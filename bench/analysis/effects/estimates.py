@@ -60,15 +60,16 @@ def many_to_one(results: Results) -> bool:
     return results.plan.design == "one_at_a_time" or len(results.factors) < 2
 
 
-def estimates(results: Results, runs: Runs) -> list[Estimate]:
+def estimates(results: Results, runs: Runs, *, own_error: bool = False) -> list[Estimate]:
     """Estimate all that can be compared: levels in the order of the plan, then further arms.
 
     Each comparison has the error of the trials that it compares. Where all are single arms with
     the baseline's arm, and share few seeds, arms that vary at all share one error. One that does
     not, such as a network that always predicts one class, says nothing about how much others do.
+    ``own_error`` gives each its own, however few seeds there are.
     """
     questions = list(_questions(results))
-    if not many_to_one(results):
+    if own_error or not many_to_one(results):
         return [_estimate(asked, sharing_a_seed(asked.pairs, runs), runs) for asked in questions]
     if results.baseline_arm is None:
         return []

@@ -62,6 +62,11 @@ def seeds_needed(comparison: Comparison) -> float | None:
     return math.inf if comparison.seeds_needed is None else comparison.seeds_needed
 
 
+def all_detectable(found: Effects) -> bool:
+    """Tell whether every comparison that could be tested could also be decided."""
+    return not any(math.isnan(one.detectable) for one in found.comparisons if one.testable)
+
+
 def decimals(found: Effects) -> int:
     """Return how many decimals are worth showing: up to the first digit of the least error."""
     errors = [found.scale.times * comparison.contrast.error for comparison in found.comparisons]

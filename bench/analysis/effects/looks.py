@@ -1,0 +1,117 @@
+"""Verdicts of a series of looks that nobody declared: they hold at any number of seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable
+
+from bench.analysis.effects.comparisons import Comparison, interval
+from bench.analysis.effects.estimates import Estimate, estimates
+from bench.analysis.effects.runs import Runs
+from bench.analysis.stats import e_process, families, power, verdicts
+from bench.analysis.stats.sample import ALPHA
+from bench.analysis.stats.verdicts import INCONCLUSIVE
+from bench.store.frame import NOT_RUN, Results
+from bench.store.looks import ReportedLook
+
+
+def current(results: Results, compared: Iterable[Estimate]) -> ReportedLook | None:
+    """Return what a report is a look at; None where nothing can be compared."""
+    seeds = max((one.seeds for one in compared if one.testable), default=0)
+    if not seeds:
+        return None
+    trials, baseline = results.plan.labelled(), results.baseline_arm
+    own = [trial for trial in trials if trial.label == baseline] or trials
+    first = min(own, key=lambda trial: trial.seed)
+    return ReportedLook(seeds=seeds, declared=(len(results.plan.seeds),), first=first.key)
+
+
+def complete(results: Results) -> bool:
+    """Tell whether every planned trial was measured; one that failed was."""
+    return not bool((results.trials["status"] == NOT_RUN).any())
+
+
+def always_valid(
+    results: Results, runs: Runs, *, delta: float | None, higher_is_better: bool
+) -> tuple[str, tuple[Comparison, ...]]:
+    """Compare with the baseline as ``comparisons.compare`` does, whatever made somebody look.
+
+    Every comparison has its own error, at all numbers of seeds alike, and is corrected by Holm's
+    method, which 1 / e admits as it admits any p.
+    """
+    found = estimates(results, runs, own_error=True)
+    family = sum(one.testable for one in found)
+    p = [_p(one) for one in found]
+    same = [_p_equivalent(one, delta) for one in found]
+
+    def detectable(one: Estimate, df: int, error: float) -> float:
+        needed = e_process.critical_value(df, information(one, error), ALPHA / family)
+        return power.detectable(needed, df) * error if math.isfinite(needed) else math.inf
+
+    def decide(one: Estimate, own: float, adjusted: float, p_equivalent: float) -> Comparison:
+        if not one.testable:
+            few = f"too few {results.measurement.replicate}s finished in both"
+            return Comparison(**vars(one), reason=few)
+        contrast = one.contrast
+        verdict = verdicts.verdict(
+            contrast.difference, adjusted, p_equivalent, higher_is_better=higher_is_better
+        )
+        seen = detectable(one, contrast.df, contrast.error)
+        low, high = _sequence(one, adjusted, ALPHA / family)
+        return Comparison(
+            **{**vars(one), "contrast": dataclasses.replace(contrast, p=own)},
+            p_adjusted=adjusted,
+            low=low,
+            high=high,
+            p_equivalent=p_equivalent,
+            detectable=seen if math.isfinite(seen) else math.nan,
+            verdict=verdict,
+            seeds_needed=_seeds_needed(one, detectable) if verdict == INCONCLUSIVE else None,
+        )
+
+    decided = tuple(map(decide, found, p, families.holm(p), families.holm(same)))
+    return "holm" if family > 1 else "none", decided
+
+
+def information(one: Estimate, error: float | None = None) -> float:
+    """Return the variance of a run over that of the estimated difference, or of another error."""
+    error = one.contrast.error if error is None else error
+    if one.model is None or not error > 0:
+        return one.cells * one.seeds / 2  # what it is if no trial is missing
+    return one.model.variance / error**2
+
+
+def _seeds_needed(one: Estimate, detectable: Callable[[Estimate, int, float], float]) -> int | None:
+    """Return with how many seeds the observed difference would be detected with 80 % power."""
+    model = one.model
+    if model is None:
+        return None
+
+    def with_seeds(seeds: int) -> float:
+        error = math.sqrt(2 * model.variance / (one.cells * seeds))
+        return detectable(one, (len(model.means) - 1) * (seeds - 1), error)
+
+    observed = abs(one.contrast.difference)
+    return power.seeds_needed(observed, with_seeds, more_than=one.seeds)
+
+
+def _p(one: Estimate) -> float:
+    if not one.testable:
+        return math.nan
+    return e_process.p_value(one.contrast.t, one.contrast.df, information(one))
+
+
+def _p_equivalent(one: Estimate, delta: float | None) -> float:
+    if delta is None or not one.testable:
+        return math.nan
+    contrast = one.contrast
+    return e_process.equivalence(
+        contrast.difference, contrast.error, contrast.df, information(one), delta
+    )
+
+
+def _sequence(one: Estimate, p: float, alpha: float) -> tuple[float, float]:
+    """Return the confidence sequence at these seeds; NaN where they are too few for any end."""
+    needed = e_process.critical_value(one.contrast.df, information(one), alpha)
+    return interval(one.contrast, needed if math.isfinite(needed) else math.nan, p)
