@@ -47,6 +47,11 @@ class Effects:
         """How many comparisons could be tested: the size of the family."""
         return sum(comparison.testable for comparison in self.comparisons)
 
+    def simple_of(self, one: Comparison) -> tuple[SimpleEffect, ...]:
+        """Return what a level does within the levels of each factor that it interacts with."""
+        wanted = one.factor, one.level
+        return tuple(each for each in self.simple if (each.factor, each.level) == wanted)
+
     @property
     def pooled(self) -> bool:
         """Whether a comparison of two arms has an error that others contribute to."""

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,7 +214,8 @@ def test_the_answer_comes_first_and_is_made_of_verdicts(example):
     decided = [name for name, row in body.items() if row[3] in ("better", "worse")]
     assert decided
     for name, row in body.items():
-        assert (f"{name} ({row[1]} points" in answer) == (name in decided)
+        told = any(f"{name}{what} ({row[1]} points" in answer for what in ("", " on average"))
+        assert (told or f"{name} on average (" in answer) == (name in decided)
     assert "corrected for 5 comparisons; smaller ones may go undetected." in answer
     assert text.index("Which loss?") < text.index(answer)
 
@@ -244,7 +246,26 @@ def test_an_inconclusive_comparison_says_how_many_seeds_are_needed(example):
     for row in body:
         assert row[3] == "inconclusive"
         needed = row[4].replace("> ", "more than ")
-        assert f"{row[0]} ({row[1]} points, {needed} seeds)" in text
+        assert re.search(rf"{re.escape(row[0])} \([^()]+ points[^()]*, {needed} seeds\)", text)
+
+
+def test_an_answer_gives_simple_effects_where_factors_interact(make_store):
+    """A loss adds 0.05 with one upsampling and 0.15 with the other: 0.10 on average."""
+    factors = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}
+    added = (0.0, 0.0, 0.05, 0.15)
+    noise = np.random.default_rng(0).normal(0, 0.002, (4, 3))
+    values = {(a, s): 0.5 + added[a] + noise[a, s] for a in range(4) for s in range(3)}
+    text = render(make_store(factors=factors, values=values, images=0))
+    answer = text[: text.index("## ")]
+    found = re.search(
+        r"train.loss = dice on average \(\+(\S+) points with model.upsampling = bilinear and "
+        r"\+(\S+) points with model.upsampling = transposed\)",
+        answer,
+    )
+    assert [float(number) for number in found.groups()] == pytest.approx([5, 15], abs=1)
+    values = {(a, s): 0.5 + 0.1 * (a > 1) + noise[a, s] for a in range(4) for s in range(3)}
+    text = render(make_store(folder="y", factors=factors, values=values, images=0))
+    assert re.search(r"train.loss = dice \(\+\S+ points on average, 95 % interval", text)
 
 
 def test_no_report_says_that_there_is_no_difference(every_store):
