@@ -49,6 +49,11 @@ class Experiment(TrialSettings):
     )
     baseline: Levels = Field({}, description="the level of each factor to compare with")
     _folder: Path = PrivateAttr()
+    pairing: Literal["seed", "none"] = Field(
+        "seed",
+        description="seed: runs of one seed are compared with each other; none: a seed is nothing "
+        "that arms share, as in results of others",
+    )
     labels: Labels = Field(
         Labels(), description="what reports call levels, classes and datasets; changes no result"
     )

@@ -88,6 +88,7 @@ class Plan(Stored):
     baseline: Mapping[str, Json] = {}
     labels: Labels = Field(Labels(), description="what reports call levels, classes and datasets")
     equivalence: Positive | None = None
+    pairing: Literal["seed", "none"] = Field("seed", description="whether arms share their seeds")
     seeds: tuple[Whole, ...] = ()
     command: str = Field("", description="the line that ran it")
     folder: str | None = Field(

@@ -123,11 +123,12 @@ def _seeds_needed(
     Where these seeds should have detected δ already, what is open is whether the difference is
     nearer to 0 or to δ. ``detectable`` takes degrees of freedom and standard error.
     """
-    model = one.model
-    if model is None:
-        return None
+    model, now = one.model, one.contrast
 
     def with_seeds(seeds: int) -> float:
+        if model is None:  # arms share no seeds
+            df = max(1, now.df * (seeds - 1) // (one.seeds - 1))
+            return detectable(df, now.error * math.sqrt(one.seeds / seeds))
         error = math.sqrt(2 * model.variance / (one.cells * seeds))
         return detectable((len(model.means) - 1) * (seeds - 1), error)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.effects.runs import Runs
-from bench.analysis.stats import blocks
+from bench.analysis.stats import blocks, unpaired
 from bench.analysis.stats.blocks import Contrast, Fit
 from bench.store.frame import Results
 
@@ -66,9 +66,12 @@ def estimates(results: Results, runs: Runs, *, own_error: bool = False) -> list[
     Each comparison has the error of the trials that it compares. Where all are single arms with
     the baseline's arm, and share few seeds, arms that vary at all share one error. One that does
     not, such as a network that always predicts one class, says nothing about how much others do.
-    ``own_error`` gives each its own, however few seeds there are.
+    ``own_error`` gives each its own, however few seeds there are; with ``pairing: none`` each
+    comparison is of independent samples.
     """
     questions = list(_questions(results))
+    if results.plan.pairing == "none":
+        return [_unpaired(asked, runs) for asked in questions if asked.pairs]
     if own_error or not many_to_one(results):
         return [_estimate(asked, sharing_a_seed(asked.pairs, runs), runs) for asked in questions]
     if results.baseline_arm is None:
@@ -165,4 +168,26 @@ def _estimate(
         correlation=model.correlation,
         probability=float(np.mean(superior)),
         model=model,
+    )
+
+
+def _unpaired(asked: _Question, runs: Runs) -> Estimate:
+    """Estimate the mean difference between pairs of arms that share no seed."""
+    counts = {label: len(runs.finished(label)) for label in asked.arms}
+    pairs = [pair for pair in asked.pairs if all(counts[label] for label in pair)]
+    finished = sum(counts.values())
+    if not pairs:
+        return Estimate(*asked.names, finished)
+    bases, others = zip(*pairs, strict=True)
+    used = bases + others
+    weights = [-1 / len(pairs)] * len(pairs) + [1 / len(pairs)] * len(pairs)
+    samples = [np.array(runs.finished(label)) for label in used]
+    superior = [blocks.superiority(*runs.table((other, base))) for base, other in pairs]
+    return Estimate(
+        *asked.names,
+        unmatched=finished - sum(counts[label] for label in used),
+        cells=len(pairs),
+        seeds=min(counts[label] for label in used),
+        contrast=unpaired.contrast(samples, weights),
+        probability=float(np.mean(superior)),
     )

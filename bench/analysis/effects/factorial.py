@@ -50,8 +50,12 @@ class SimpleEffect:
 def factorial(
     results: Results, runs: Runs
 ) -> tuple[tuple[Row, ...], tuple[Interaction, ...], tuple[SimpleEffect, ...]]:
-    """Analyse a full factorial of two factors or more; of other designs there is nothing."""
-    if results.plan.design != "full_factorial" or len(results.factors) < 2:
+    """Analyse a full factorial of two factors or more; of other designs there is nothing.
+
+    Seeds are blocks of the analysis, so there is nothing either where arms do not share them.
+    """
+    shared = results.plan.pairing == "seed"
+    if not shared or results.plan.design != "full_factorial" or len(results.factors) < 2:
         return (), (), ()
     arms = [label for label in results.grid if runs.measured(label)]
     levels = {

@@ -25,7 +25,8 @@ def effect_table(results: Analysis) -> Table:
     write, unit = _writer(found, signed=False), words.unit(found.scale)
     detectable = Column("detectable", "detectable", "number", write, unit)
     higher = Column("probability", "P(higher)", "number", _TWO)
-    correlation = Column("correlation", f"{replicate} correlation", "number", _TWO)
+    correlation = Column("correlation", f"{replicate} correlation", "number", _TWO, optional=True)
+    shared = results.plan.pairing == "seed"
     return table(
         (Column("name", "compared with the baseline"), [one.name for one in compared]),
         (effect, [one.difference for one in contrasts]),
@@ -36,7 +37,7 @@ def effect_table(results: Analysis) -> Table:
         (p_corrected, [one.p_adjusted if corrected else None for one in compared]),
         (detectable, [one.detectable for one in compared]),
         (higher, [one.probability for one in compared]),
-        (correlation, [one.correlation for one in compared]),
+        (correlation, [one.correlation if shared else None for one in compared]),
         (Column("seeds", f"{replicate}s", "number", whole), [one.seeds for one in compared]),
     )
 

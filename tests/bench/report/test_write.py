@@ -268,6 +268,15 @@ def test_an_answer_gives_simple_effects_where_factors_interact(make_store):
     assert re.search(r"train.loss = dice \(\+\S+ points on average, 95 % interval", text)
 
 
+def test_where_arms_share_no_seeds_nothing_is_said_of_pairs(make_store):
+    factors = {"train.loss": ["ce", "dice", "dice+ce"]}
+    text = render(make_store(factors=factors, pairing="none", images=0))
+    assert "tests and intervals are of independent samples (Welch 1947)" in text
+    assert "paired by" not in text
+    assert "seed correlation" not in text
+    assert "seed correlation" in render(make_store(folder="y", factors=factors, images=0))
+
+
 def test_no_report_says_that_there_is_no_difference(every_store):
     text = render(every_store).lower()
     text = text.replace("does not mean that there is no difference", "")

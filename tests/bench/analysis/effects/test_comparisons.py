@@ -89,6 +89,32 @@ def test_from_eight_seeds_on_each_comparison_has_its_own_error_and_holm_decides(
     assert (result.correction, result.pooled) == ("dunnett", True)
 
 
+def test_without_pairing_arms_are_independent_samples(found):
+    values = scores(4, 5, arm1=0.05)
+    result = found(
+        factors=SIX,
+        design="one_at_a_time",
+        seeds=range(5),
+        values=values,
+        pairing="none",
+        failures={(2, 1): "oom"},
+    )
+    arm = [[values[a, s] for s in range(5) if (a, s) != (2, 1)] for a in range(4)]
+    assert result.correction == "holm"
+    for one, own in zip(result.comparisons, arm[1:], strict=True):
+        welch = stats.ttest_ind(own, arm[0], equal_var=False)
+        assert one.contrast.t == pytest.approx(welch.statistic)
+        assert one.contrast.df == math.floor(welch.df)
+        assert one.seeds == len(own)
+        assert (one.unmatched, one.differences) == (0, ())
+        assert math.isnan(one.correlation)
+    factorial = found(folder="y", factors=SIX, values=scores(6, 3), pairing="none")
+    assert (factorial.anova, factorial.interactions, factorial.simple) == ((), (), ())
+    raw = [one.contrast.p for one in factorial.comparisons]
+    corrected = multipletests(raw, method="holm")[1]
+    assert [one.p_adjusted for one in factorial.comparisons] == pytest.approx(corrected)
+
+
 def test_an_arm_without_any_variance_stays_out_of_the_error_of_others(found):
     values = scores(4, 4) | {(2, seed): 0.03 for seed in range(4)}
     result = found(factors=SIX, design="one_at_a_time", seeds=range(4), values=values)
