@@ -110,7 +110,8 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
         counts = f"{outcome.stored} were stored already, {outcome.measured} measured now"
         if outcome.scored:
             counts += f" ({outcome.scored} of them from stored weights, without training)"
-        say(f"{name}: {len(prepared.trials)} trials: {counts}, {len(failed)} failed")
+        total = outcome.stored + outcome.measured
+        say(f"{name}: {total} trials: {counts}, {len(failed)} failed")
         folder = prepared.store.folder
         elsewhere = [] if folder.parent == Path("results") else ["--results", str(folder.parent)]
         report = shlex.join(["python", "-m", "bench", "report", name, *elsewhere])
@@ -128,26 +129,32 @@ def _show_plan(prepared: Prepared) -> None:
     from bench.execution import run_experiment
     from bench.experiment import plan
 
-    trials, experiment = prepared.trials, prepared.experiment
+    trials, experiment, stage = prepared.trials, prepared.experiment, prepared.stage
     folder = prepared.store.folder
-    described = plan.describe(experiment, trials, prepared.command, folder=folder)
+    described = plan.describe(
+        experiment, stage.reported, prepared.command, folder=folder, tuning=stage.tuning
+    )
     held, damaged = prepared.store.of_plan(described)
     for line in damaged:
         warn(f"{line}; `run` measures this trial again")
     unfinished = set(pending(held, (trial.key for trial in trials)))
     seeds: dict[str, list[str]] = {}
-    for trial in trials:
+    for trial in stage.reported:
         mark = "" if trial.key in unfinished else "✓"
         seeds.setdefault(trial.arm.label, []).append(f"{trial.seed}{mark}")
     replicate = MEASUREMENTS[experiment.measure].replicate
     rows = [(label, " ".join(marks)) for label, marks in seeds.items()]
     table(("arm", f"{replicate}s (✓ stored)"), rows)
+    for line in [*stage.searched(), *stage.chosen()]:
+        say(line)
     say(f"{len(trials)} trials, {len(trials) - len(unfinished)} of them stored")
     scored = run_experiment.stored_trainings(prepared, unfinished)
     if scored:
         say(f"{len(scored)} more are scored with stored weights, without training")
     if unfinished - scored.keys():
         say(_estimate(prepared, unfinished - scored.keys()))
+    if stage.more:
+        say(f"at most {stage.more} more follow, when the best values are known")
 
 
 def _estimate(prepared: Prepared, unfinished: set[str]) -> str:

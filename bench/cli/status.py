@@ -22,7 +22,7 @@ def status(names: Names = None, results: Results = Path("results")) -> int:
         except UserError as error:
             unreadable.append(error)
             continue
-        keys = [trial.key for trial in planned.trials] if planned else []
+        keys = [trial.key for trial in planned.everything] if planned else []
         held, damaged = store.of_plan(planned) if planned else ({}, [])
         for line in damaged:
             warn(line)

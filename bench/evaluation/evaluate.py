@@ -30,7 +30,9 @@ SMALL = 32_000_000  # bytes of weights that are kept unless a file says otherwis
 class EvaluateSettings(Settings):
     """On what a trial is evaluated, how often, and which weights are kept."""
 
-    split: Literal["val", "test", "train"] = "val"
+    split: Literal["val", "test", "train", "tune"] = Field(
+        "val", description="tune: a fifth of the training images, which are not trained on then"
+    )
     every: int = Field(1, ge=1, description="epochs from one evaluation to the next")
     keep: Literal["last", "best"] = Field(
         "last",

@@ -10,9 +10,10 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from bench.data import border_weights, normalisation, registry
+from bench.data import border_weights, normalisation
 from bench.data.batches import Batches, BatchSettings
 from bench.data.dataset import Dataset, class_pixels
+from bench.data.tune_split import TUNE
 from bench.errors import UserError
 from bench.evaluation import predict
 from bench.evaluation.evaluate import evaluate, study_scores
@@ -80,7 +81,7 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
 def _setup(settings: TrialSettings, seed: int, context: RunContext) -> Setup:
     """Load and build all that the training needs, and refuse what cannot be trained."""
     recipe = settings.train
-    dataset = registry.load(settings.data.for_seed(seed), context.root)
+    dataset = settings.dataset(context.root, seed)
     watched = _watched(settings, dataset)
     for name in ("train", settings.evaluate.split, watched):
         if name is not None and name not in dataset.splits:
@@ -124,6 +125,8 @@ def _watched(settings: TrialSettings, dataset: Dataset) -> str | None:
     to choose an epoch by.
     """
     wanted = settings.evaluate
+    if wanted.split == TUNE:
+        return TUNE
     if wanted.split != "test" and wanted.keep != "best":
         return wanted.split
     return "val" if wanted.keep == "best" or "val" in dataset.splits else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.data import absent_classes, inspect, problems, registry
 from bench.data.dataset import DatasetSettings
+from bench.data.tune_split import TUNE
 from bench.errors import UserError, UserErrors
 from bench.experiment.trial import Trial
 
@@ -20,8 +21,10 @@ def check(trials: Sequence[Trial], measure: str, root: Path) -> list[str]:
     splits: dict[DatasetSettings, set[str]] = {}
     scored: dict[DatasetSettings, set[str]] = {}
     for settings in {id(trial.arm): trial.arm.settings for trial in trials}.values():
-        splits.setdefault(settings.data, set()).update(settings.splits(measure))
-        scored.setdefault(settings.data, set()).add(settings.evaluate.split)
+        # What is tuned on is a part of the training images.
+        read, on = settings.splits(measure), settings.evaluate.split
+        splits.setdefault(settings.data, set()).update(set(read) - {TUNE})
+        scored.setdefault(settings.data, set()).add("train" if on == TUNE else on)
     lines = []
     for data, names in splits.items():
         dataset = registry.load(data, root)

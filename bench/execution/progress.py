@@ -26,12 +26,17 @@ class Progress:
         self.console = console
 
     @contextlib.contextmanager
-    def sweep(self, total: int, *, stored: int) -> Iterator[None]:
-        """Surround a run of ``total`` trials of which ``stored`` need not be measured."""
+    def sweep(self, total: int, *, stored: int, stage: str = "") -> Iterator[None]:
+        """Surround a run of ``total`` trials of which ``stored`` need not be measured.
+
+        Where a run has several stages, ``stage`` says which it is.
+        """
+        if stage:
+            self.say(f"{stage}: {total} trials")
         self.total, self.done = total, stored
         self.measured, self.started = 0, time.monotonic()
         if stored:
-            self._say(f"{stored} of {total} trials are stored already")
+            self.say(f"{stored} of {total} trials are stored already")
         yield
 
     def begun(self, job: Job) -> None:
@@ -48,9 +53,10 @@ class Progress:
         remaining = self.total - self.done
         rest = f", {duration(each * remaining)} remaining" if remaining else ""
         line = f"[{self.done}/{self.total}] {trial_name(record)}: {outcome(record)}"
-        self._say(f"{line}{AGAIN * again} in {duration(record.seconds)}{rest}")
+        self.say(f"{line}{AGAIN * again} in {duration(record.seconds)}{rest}")
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Print a line."""
         self.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
@@ -66,10 +72,10 @@ class Bars(Progress):
         self.over: list[str] = []  # whose bars go when the next trial begins
 
     @contextlib.contextmanager
-    def sweep(self, total: int, *, stored: int) -> Iterator[None]:
+    def sweep(self, total: int, *, stored: int, stage: str = "") -> Iterator[None]:
         note = f"{stored} stored already" if stored else ""
         with self.bars:
-            self.whole = self.bars.add_task("trials", total=total - stored, note=note)
+            self.whole = self.bars.add_task(stage or "trials", total=total - stored, note=note)
             yield
 
     def begun(self, job: Job) -> None:

@@ -20,9 +20,10 @@ from bench.execution import data_check, executors
 from bench.execution.executors import Executor
 from bench.execution.job import Job, Stop
 from bench.execution.progress import Progress
-from bench.experiment import config, environment, layers, plan, reconcile
+from bench.experiment import config, environment, layers, plan, reconcile, stages
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Review, Stale
+from bench.experiment.stages import Stage
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
 from bench.store import claims, trainings
@@ -39,16 +40,30 @@ _POLL = 1.0  # seconds until it is looked again whether other runners are done
 
 @dataclass(frozen=True)
 class Prepared:
-    """An experiment that can be run: its trials are planned, and nothing is written yet."""
+    """An experiment that can be run: what can be is planned, and nothing is written yet."""
 
     command: str  # that runs it, for the report
     experiment: Experiment
-    trials: list[Trial]
+    stage: Stage
     store: Store
     root: Path
     device: torch.device
     workers: int
     executor: Executor
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The trials that are planned now; tuning may plan more later."""
+        return self.stage.trials
+
+    def later(self) -> Prepared | None:
+        """Return the next stage, in which more is planned; None where nothing is."""
+        if self.experiment.tune is None:
+            return None
+        following = stages.stage(self.experiment, self.root, self.store)
+        if following.tuning == self.stage.tuning:
+            return None
+        return dataclasses.replace(self, stage=following)
 
 
 @dataclass(frozen=True)
@@ -106,8 +121,8 @@ def prepare(
     root = Path(data or os.environ.get("BENCH_DATA") or "data")
     # Ray's scheduler gives no trial to two nodes, and needs no locks.
     store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
-    trials = plan.plan(experiment, root)
-    return Prepared(command, experiment, trials, store, root, found, workers, perform)
+    stage = stages.stage(experiment, root, store)
+    return Prepared(command, experiment, stage, store, root, found, workers, perform)
 
 
 def run_experiment(
@@ -128,6 +143,33 @@ def run_experiment(
             masks are not what they should be.
         Interrupted: if it was asked to stop; finished trials are stored.
     """
+    outcome = _run_stage(prepared, progress, accept_stale=accept_stale, warn=warn, stop=stop)
+    following = prepared.later()
+    while following is not None:
+        before = outcome
+        for line in following.stage.chosen():
+            progress.say(line)
+        outcome = _run_stage(following, progress, accept_stale=accept_stale, warn=warn, stop=stop)
+        measured = before.measured + outcome.measured
+        outcome = dataclasses.replace(
+            outcome,
+            stored=outcome.stored - before.measured,
+            measured=measured,
+            scored=before.scored + outcome.scored,
+        )
+        following = following.later()
+    return outcome
+
+
+def _run_stage(
+    prepared: Prepared,
+    progress: Progress,
+    *,
+    accept_stale: bool,
+    warn: Callable[[str], None],
+    stop: Stop,
+) -> Outcome:
+    """Measure what is planned now and is not stored yet."""
     experiment, trials, store = prepared.experiment, prepared.trials, prepared.store
     keys = [trial.key for trial in trials]
     waiting = set(pending(store.held(keys), keys))
@@ -146,7 +188,12 @@ def run_experiment(
             # Names may be no text.
             command = prepared.command.encode(errors="backslashreplace").decode()
             described = plan.describe(
-                experiment, trials, command, found.accepted, folder=store.folder
+                experiment,
+                prepared.stage.reported,
+                command,
+                found.accepted,
+                folder=store.folder,
+                tuning=prepared.stage.tuning,
             )
             store.write_plan(described)
             records = store.held(keys)
@@ -154,7 +201,7 @@ def run_experiment(
         jobs = _jobs(prepared, records, wanted)
         scored = sum(job.training is not None for job in jobs)
         stored = len(trials) - len(jobs)
-        with progress.sweep(len(trials), stored=stored):
+        with progress.sweep(len(trials), stored=stored, stage=prepared.stage.name):
             records |= measure(jobs, prepared.executor, progress, stop, warn)
     records |= {key: stale.record for key, stale in found.accepted.items()}
     failed = tuple(records[key] for key in keys if not is_result(records[key]))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.data import pictures, registry
+from bench.data import pictures
 from bench.data.dataset import Dataset
 from bench.data.normalisation import EIGHT_BITS
 from bench.errors import UserError
@@ -87,7 +87,7 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
     before, found = record.accuracy, load_model.of_record(training.store, record)
     if before is None:
         raise ValueError(f"{record.key} trained nothing")
-    dataset = registry.load(settings.data.for_seed(seed), context.root)
+    dataset = settings.dataset(context.root, seed)
     check_fits(dataset, settings.evaluate.split, before)
     with float32_as(settings.train.precision):
         model, upright = on_device(found, settings, context.device)

@@ -17,8 +17,9 @@ from bench.experiment.design_checks import MAX_TRIALS
 from bench.experiment.layers import Layer
 from bench.experiment.levels import SECTIONS, Levels
 from bench.experiment.trial import TrialSettings
+from bench.experiment.tune import TuneSettings, varied
 from bench.measurements import MEASUREMENTS
-from bench.settings import check, in_order, paths
+from bench.settings import check, in_order, paths, suggestion
 from bench.store.labels import Labels
 from bench.store.rename import NAME, check_name
 
@@ -48,6 +49,11 @@ class Experiment(TrialSettings):
         [0, 1, 2], min_length=1, description="a list, or how many; of throughput, its repetitions"
     )
     baseline: Levels = Field({}, description="the level of each factor to compare with")
+    tune: TuneSettings | None = Field(
+        None,
+        description="numeric settings that are tuned for every arm alike, by dotted name: "
+        "train.learning_rate: {from: 1.0e-4, to: 1.0e-1, points: 7}, or a list of values",
+    )
     _folder: Path = PrivateAttr()
     pairing: Literal["seed", "none"] = Field(
         "seed",
@@ -118,6 +124,38 @@ class Experiment(TrialSettings):
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
             raise ValueError(f"each is given once, and none is negative (got {seeds})")
         return seeds
+
+    @model_validator(mode="after")
+    def _tuned_alike(self) -> Experiment:
+        """Refuse what would tune arms unequally, or on what is reported."""
+        tune, split = self.tune, self.evaluate.split
+        if tune is None:
+            return self
+        if not MEASUREMENTS[self.measure].trains:
+            raise ValueError(f"tune: nothing is trained if {self.measure} is measured")
+        known = list(paths(TrialSettings))
+        for name in tune.grid:
+            if name not in known:
+                raise ValueError(f"tune: {name!r} is no setting{suggestion(name, known)}")
+        own = set(varied(self.factors, [*self.include, *self.exclude]))
+        for name in tune.grid:
+            section = name.rpartition(".")[0]
+            if name in own or section in own:
+                raise ValueError(
+                    f"tune.{name}: arms set it themselves too (in factors or include); every arm "
+                    "is tuned over the same values, so leave it out there"
+                )
+        if both := sorted(set(tune.seeds) & set(self.seeds)):
+            raise ValueError(
+                f"tune.seeds: {both[0]} is a seed that is reported too; a score that chose a value "
+                "is too good to be reported"
+            )
+        if split in ("train", "tune") or split == tune.split:
+            raise ValueError(
+                f"tune.split: {tune.split} holds images of {split}, which is reported "
+                "(evaluate.split); values are chosen on other images"
+            )
+        return self
 
     def model_post_init(self, context: Any) -> None:
         """Keep the folder that components of the user's own are relative to."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.data import registry
 from bench.data.dataset import Dataset, fingerprint
 from bench.experiment.trial import Trial
 
@@ -24,6 +23,5 @@ def of_trial(trial: Trial, measure: str, root: Path) -> str:
     """
     settings = trial.arm.settings
     if trial.one_split:
-        dataset = registry.load(settings.data.for_seed(trial.seed), root)
-        return of_dataset(dataset, (settings.evaluate.split,))
-    return of_dataset(registry.load(settings.data, root), settings.splits(measure))
+        return of_dataset(settings.dataset(root, trial.seed), (settings.evaluate.split,))
+    return of_dataset(settings.dataset(root), settings.splits(measure))

@@ -28,8 +28,11 @@ from bench.settings import check, in_order, paths
 from bench.store.labels import Labels, text
 
 
-def arms(experiment: Experiment) -> list[Arm]:
-    """List the arms; UserError if some are wrong or ``exclude`` matches none, or the baseline."""
+def arms(experiment: Experiment, further: Levels | None = None) -> list[Arm]:
+    """List the arms; UserError if some are wrong or ``exclude`` matches none, or the baseline.
+
+    ``further`` settings, by dotted name, are those of all arms: no levels, and in no label.
+    """
     kept = _kept(experiment)
     start = baseline(experiment)
     if start not in kept:
@@ -42,7 +45,8 @@ def arms(experiment: Experiment) -> list[Arm]:
     of_several = named(experiment.factors)
     for shown, levels, applied_levels in designs + included:
         label = _label(experiment, shown)
-        values = applied(base, settings(of_several, applied_levels), known)
+        chosen = settings(of_several, applied_levels) | (further or {})
+        values = applied(base, chosen, known)
         checked = check(TrialSettings, values, experiment.folder)
         if isinstance(checked, list):
             for mistake in in_order(checked, values):

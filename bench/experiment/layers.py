@@ -13,7 +13,7 @@ from bench.components.names import relative_to
 from bench.errors import UserError
 
 MAX_FILES = 100  # that an experiment extends, counted as often as each is read
-DOTTED_SECTIONS = ("factors", "baseline")  # their keys are dotted settings themselves
+DOTTED_SECTIONS = ("factors", "baseline", "tune")  # their keys are dotted settings themselves
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def of_mapping(values: Mapping[str, Any], source: str) -> list[Layer]:
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
-    """Lay layers over each other; what is varied (factors, baseline) is replaced whole."""
+    """Lay layers over each other; what is varied (factors, baseline, tune) is replaced whole."""
     values: dict[str, Any] = {}
     for layer in layers:
         values = merge(values, layer.values, whole=DOTTED_SECTIONS)

@@ -14,8 +14,9 @@ import numpy as np
 
 from bench import metrics
 from bench.components.names import is_path
-from bench.data import border_weights, normalisation, registry
+from bench.data import border_weights, normalisation
 from bench.data.dataset import Dataset, DatasetSettings
+from bench.data.tune_split import TUNE
 from bench.errors import UserError, nearest
 from bench.evaluation import own_metrics
 from bench.evaluation.predict import VIEWS
@@ -34,7 +35,7 @@ from bench.experiment.levels import named, names
 from bench.experiment.reconcile import Stale
 from bench.experiment.trial import Arm, Trial
 from bench.measurements import MEASUREMENTS
-from bench.store.plans import Plan, PlannedTrial
+from bench.store.plans import Plan, PlannedTrial, Tuning
 from bench.training import losses, models
 
 Provenance = Mapping[str, str]
@@ -46,17 +47,30 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     ``root`` is the folder that holds the datasets. UserError if an arm is impossible, two arms are
     the same, or data is missing.
     """
-    arms = design.arms(experiment)
+    return of_arms(experiment, design.arms(experiment), experiment.seeds, root)
+
+
+def of_arms(
+    experiment: Experiment, arms: list[Arm], seeds: Sequence[int], root: Path
+) -> list[Trial]:
+    """List the trials of some arms, every arm with the first seed before the second.
+
+    UserError as of ``plan``.
+    """
     network_checks.check_read(experiment.name, [arm.settings.model for arm in arms])
-    used = dict.fromkeys(arm.settings.data for arm in arms)
-    datasets = {data: registry.load(data, root) for data in used}
-    for model, data in dict.fromkeys((arm.settings.model, arm.settings.data) for arm in arms):
-        models.architecture(model).check(datasets[data].in_channels)
-    _check_metric(experiment, arms, datasets.values())
-    label_checks.check_data(experiment.labels, experiment.name, datasets.values())
-    tried: set[str] = set()
+    opened: dict[tuple[DatasetSettings, bool], Dataset] = {}
     for arm in arms:
-        dataset = datasets[arm.settings.data]
+        if _images(arm) not in opened:
+            opened[_images(arm)] = arm.settings.dataset(root)
+    datasets = [opened[_images(arm)] for arm in arms]
+    for model, channels in dict.fromkeys(
+        (arm.settings.model, data.in_channels) for arm, data in zip(arms, datasets, strict=True)
+    ):
+        models.architecture(model).check(channels)
+    _check_metric(experiment, arms, opened.values())
+    label_checks.check_data(experiment.labels, experiment.name, opened.values())
+    tried: set[str] = set()
+    for arm, dataset in zip(arms, datasets, strict=True):
         _check_arm(experiment, arm, dataset)
         contract.check(arm.settings, experiment.measure, dataset, tried)
     made_of: dict[str, tuple[Arm, Provenance]] = {}
@@ -70,7 +84,7 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
         made_of[digest] = arm, provenance
     return [
         Trial(_key(digest, seed), arm, seed, provenance)
-        for seed in experiment.seeds
+        for seed in seeds
         for digest, (arm, provenance) in made_of.items()
     ]
 
@@ -81,8 +95,9 @@ def same_training(measure: str, trial: Trial, root: Path) -> list[str]:
     They are this trial, on every split of its dataset and with every kind of averaged predictions.
     """
     settings, keys = trial.arm.settings, []
-    dataset = registry.load(settings.data, root)
-    for split, tta in itertools.product(dataset.splits, VIEWS):
+    dataset = settings.dataset(root)
+    splits = (TUNE,) if settings.evaluate.split == TUNE else tuple(dataset.splits)
+    for split, tta in itertools.product(splits, VIEWS):
         evaluate = settings.evaluate.model_copy(update={"split": split, "tta": tta})
         other = settings.model_copy(update={"evaluate": evaluate})
         arm = replace(trial.arm, settings=other, effective=other.effective(measure))
@@ -123,6 +138,7 @@ def describe(
     accepted: Mapping[str, Stale] | None = None,
     *,
     folder: Path,
+    tuning: Tuning | None = None,
 ) -> Plan:
     """Return what is stored of a plan in a folder: what a report has to know beside the records.
 
@@ -139,6 +155,7 @@ def describe(
         lower_is_better=is_path(experiment.metric)
         and not own_metrics.higher_is_better(experiment.metric),
         trials=tuple(_described(trial, (accepted or {}).get(trial.key)) for trial in trials),
+        tuning=tuning,
     )
 
 
@@ -193,7 +210,8 @@ def _check_arm(experiment: Experiment, arm: Arm, dataset: Dataset) -> None:
     losses.check_classes(train.loss, train.loss_options, dataset.classes)
     if not MEASUREMENTS[experiment.measure].trains:
         return
-    for split in (evaluate.split, *(["val"] if evaluate.keep == "best" else [])):
+    watched = ["val"] if evaluate.keep == "best" and evaluate.split != TUNE else []
+    for split in (evaluate.split, *watched):
         if split not in dataset.splits:
             raise UserError(
                 f"{experiment.name}: evaluate: {dataset.name} has no {split} split here; "
@@ -202,14 +220,14 @@ def _check_arm(experiment: Experiment, arm: Arm, dataset: Dataset) -> None:
 
 
 def _provenances(
-    experiment: Experiment, arms: list[Arm], datasets: Mapping[DatasetSettings, Dataset]
+    experiment: Experiment, arms: list[Arm], datasets: Sequence[Dataset]
 ) -> list[Provenance]:
     """Return the digests of each arm; the images of each dataset are digested once."""
     measure = experiment.measure
-    used = [(arm.settings.data, arm.settings.splits(measure)) for arm in arms]
+    used = [(_images(arm), arm.settings.splits(measure)) for arm in arms]
     images = {
-        (data, splits): data_digest.of_dataset(datasets[data], splits)
-        for data, splits in dict.fromkeys(used)
+        (images, splits): data_digest.of_dataset(dataset, splits)
+        for (images, splits), dataset in dict(zip(used, datasets, strict=True)).items()
     }
     components = [arm.settings.components(measure) for arm in arms]
     code = {one: code_digest.of_components(one) for one in dict.fromkeys(components)}
@@ -223,6 +241,11 @@ def _provenances(
         }
         for arm, read, parts in zip(arms, used, components, strict=True)
     ]
+
+
+def _images(arm: Arm) -> tuple[DatasetSettings, bool]:
+    """Return what tells the images of arms apart."""
+    return arm.settings.data, arm.settings.evaluate.split == TUNE
 
 
 def _digest(measure: str, arm: Arm, provenance: Provenance) -> str:

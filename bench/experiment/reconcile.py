@@ -104,12 +104,18 @@ def stale(store: Store, trials: Sequence[Trial]) -> list[Stale]:
     records = store.held(store.keys() - {trial.key for trial in trials})
     if not records:
         return []
-    planned = {(_signature(t.arm.levels), t.seed): t for t in trials}
+    planned: dict[tuple[str, int], list[Trial]] = {}
+    for trial in trials:
+        planned.setdefault((_signature(trial.arm.levels), trial.seed), []).append(trial)
+    # Where settings are tuned, an arm has several trials of a seed, and later ones are not planned
+    # yet: a record of other settings may be one of these.
+    tuned = any(len(trials) > 1 for trials in planned.values())
     found = []
     for record in records.values():
-        trial = planned.get((_signature(record.arm), record.seed))
-        if trial is not None:
-            found.append(Stale(trial.key, record, _differences(trial, record)))
+        same = planned.get((_signature(record.arm), record.seed), [])
+        differing = [(trial, _differences(trial, record)) for trial in same]
+        known = [one for one in differing if not (tuned and "settings" in one[1])]
+        found += [Stale(trial.key, record, differs) for trial, differs in known[:1]]
     return found
 
 
@@ -148,13 +154,15 @@ def _newest(store: Store, found: Iterable[Stale]) -> dict[str, Stale]:
 
 
 def _refuse_another_plan(store: Store, trials: Sequence[Trial]) -> None:
-    planned = {(_signature(trial.arm.levels), trial.seed): trial.key for trial in trials}
+    planned: dict[tuple[str, int], set[str]] = {}
+    for trial in trials:
+        planned.setdefault((_signature(trial.arm.levels), trial.seed), set()).add(trial.key)
     stored = store.read_plan()
     if stored is None:
         return
     for one in stored.trials:
-        key = planned.get((one.signature, one.seed), one.key)
-        if key != one.key and not one.stale:
+        keys = planned.get((one.signature, one.seed), {one.key})
+        if one.key not in keys and not one.stale:
             replicate = f"{MEASUREMENTS[stored.measure].replicate} {one.seed}"
             raise UserError(
                 f"{store.folder}: another run is under way here, in which {one.label}, "

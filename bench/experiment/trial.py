@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from bench.components.names import Component, find, is_known
-from bench.data import registry
-from bench.data.dataset import DatasetSettings
+from bench.data import registry, tune_split
+from bench.data.dataset import Dataset, DatasetSettings
+from bench.data.tune_split import TUNE
 from bench.evaluation.evaluate import EvaluateSettings
 from bench.measurements import MEASUREMENTS
 from bench.settings import Settings
@@ -118,8 +120,18 @@ class TrialSettings(Settings):
             used += [("metric", name) for name in self.evaluate.metrics]
         return tuple(find(kind, name) for kind, name in used)
 
+    def dataset(self, root: Path, seed: int | None = None) -> Dataset:
+        """Open the trial's dataset; with a seed, as a trial with this seed has it.
+
+        ``root`` is the folder of the datasets. UserError as of ``registry.load``.
+        """
+        found = registry.load(self.data if seed is None else self.data.for_seed(seed), root)
+        return tune_split.cut(found) if self.evaluate.split == TUNE else found
+
     def splits(self, measure: str) -> tuple[str, ...]:
         """Return the splits of the dataset whose images the trial may read."""
+        if MEASUREMENTS[measure].trains and self.evaluate.split == TUNE:
+            return ("train", TUNE)
         if MEASUREMENTS[measure].trains:
             return tuple(dict.fromkeys(("train", "val", self.evaluate.split)))
         return ("train",) if self.timing.work in WITH_IMAGES else ()

@@ -89,12 +89,12 @@ class Store:
         return records, problems
 
     def of_plan(self, plan: Plan) -> tuple[dict[str, Record], list[str]]:
-        """Return the records of a plan's trials, and a line for each that is damaged.
+        """Return the records of all trials of a plan, and a line for each that is damaged.
 
         One that contradicts the plan is damaged too: it is of another trial.
         """
-        records, problems = self.intact(trial.key for trial in plan.trials)
-        for trial in plan.trials:
+        records, problems = self.intact(plan.keys)
+        for trial in plan.everything:
             record = records.get(trial.key)
             if record is None:
                 continue

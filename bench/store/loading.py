@@ -87,7 +87,7 @@ def of_plan(store: Store, plan: Plan, *, refuse: Refuse = lambda record: None) -
 
 def _used(store: Store, plan: Plan, refuse: Refuse) -> tuple[dict[str, Record], list[str]]:
     """Return the records that are used, and a line for each other one of the plan."""
-    records, problems = store.of_plan(plan)
+    records, problems = store.of_plan(plan.model_copy(update={"tuning": None}))
     refused = {key: why for key, record in records.items() if (why := refuse(record))}
     kept = {key: record for key, record in records.items() if key not in refused}
     return kept, [*problems, *refused.values()]

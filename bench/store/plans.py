@@ -159,14 +159,19 @@ class Plan(Stored):
         return metrics.find(self.metric).higher_is_better and not self.lower_is_better
 
     @property
-    def keys(self) -> set[str]:
-        """The keys of all its trials, also of those that tuning is made of."""
+    def everything(self) -> tuple[PlannedTrial | TuningTrial, ...]:
+        """All its trials, each once, also those that tuning is made of."""
         tuning = self.tuning
-        keys = {trial.key for trial in self.trials}
+        found: dict[str, PlannedTrial | TuningTrial] = {trial.key: trial for trial in self.trials}
         if tuning is not None:
-            keys |= {trial.key for trial in tuning.trials}
-            keys |= {trial.key for trial in tuning.defaults}
-        return keys
+            found |= {trial.key: trial for trial in tuning.defaults if trial.key not in found}
+            found |= {trial.key: trial for trial in tuning.trials}
+        return tuple(found.values())
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of ``everything``."""
+        return {trial.key for trial in self.everything}
 
     def labelled(self) -> tuple[PlannedTrial, ...]:
         """Return the trials, labels numbered where arms share one: ``1``, ``1 (2)``."""

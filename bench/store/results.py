@@ -28,7 +28,7 @@ from bench.store.stored import (
 
 _CLOSE = 1e-9  # how far the same number may be apart, computed in another order
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "tune"]
 Colour = Annotated[int, Field(ge=0, le=255)]
 
 

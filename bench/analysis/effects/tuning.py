@@ -91,8 +91,9 @@ def searches(
         label = labels.get(_signature(one.arm), one.label)
         chosen.setdefault(label, []).append(ordered(one.values, results.plan))
         edges |= {label} if one.at_edge else set()
-    worst = _worst(results, tried)
     higher = results.plan.higher_is_better
+    seen = [one.done[results.metric].to_numpy("float64") for one in tried.values()]
+    worst = worst_score(results.metric, np.concatenate(seen), higher_is_better=higher)
     seeds = tuple(dict.fromkeys(trial.seed for trial in tuning.trials))
     measured = [_cells(one) for one in tried.values()]
     found = []
@@ -123,6 +124,17 @@ def other_values(store: Store, plan: Plan) -> Refuse:
     return refuse
 
 
+def worst_score(metric: str, scores: Array, *, higher_is_better: bool) -> float:
+    """Return what a run counts as that failed or diverged: the worst possible score.
+
+    Of a metric of one's own that is the worst of the ``scores`` that were seen, NaN without any.
+    """
+    if not is_own(metric):
+        return 0.0 if higher_is_better else 1.0
+    seen = scores[~np.isnan(scores)]
+    return float((seen.min if higher_is_better else seen.max)()) if len(seen) else np.nan
+
+
 def _signature(arm: Mapping[str, Any]) -> str:
     return PlannedTrial(key="-", arm=arm, label="-", seed=0).signature
 
@@ -142,17 +154,6 @@ def _means(scores: Array, statuses: Sequence[Sequence[str]], worst: float) -> Ar
     means = mean_scores(scores, worst=worst)
     means[waiting.any(1)] = np.nan
     return means
-
-
-def _worst(results: Results, tried: Mapping[Values, Results]) -> float:
-    """Return the worst possible score; of a metric of one's own, the worst that was seen."""
-    higher = results.plan.higher_is_better
-    if not is_own(results.metric):
-        return 0.0 if higher else 1.0
-    scores = np.concatenate(
-        [one.done[results.metric].to_numpy("float64") for one in tried.values()]
-    )
-    return float((np.nanmin if higher else np.nanmax)(scores)) if len(scores) else np.nan
 
 
 def _defaults(untuned: Results, settings: Sequence[str]) -> dict[str, Values]:

@@ -20,6 +20,7 @@ from bench.experiment import plan
 from bench.experiment.code_digest import ROOT
 from bench.experiment.config import Experiment
 from bench.experiment.context import Measured
+from bench.experiment.stages import Stage
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult
@@ -81,7 +82,7 @@ class Bench:
 
     def run(self):
         prepared = Prepared(
-            "python -m bench run small.yaml", self.described, self.trials, self.store,
+            "python -m bench run small.yaml", self.described, Stage(self.trials), self.store,
             root=self.folder, device=torch.device("cpu"), workers=0, executor=in_process,
         )  # fmt: skip
         return run_experiment(prepared, Progress(Console(quiet=True)))
@@ -232,6 +233,7 @@ from bench.execution.run_experiment import Prepared, run_experiment
 from bench.experiment import plan
 from bench.experiment.config import Experiment
 from bench.experiment.context import Measured
+from bench.experiment.stages import Stage
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult
 
@@ -251,7 +253,7 @@ def measure(settings, seed, context):
 accuracy.measure = measure
 store, trials = Store(folder / "small"), plan.plan(described, folder)
 cpu = torch.device("cpu")
-prepared = Prepared("command", described, trials, store, folder, cpu, 0, in_process)
+prepared = Prepared("command", described, Stage(trials), store, folder, cpu, 0, in_process)
 run_experiment(prepared, Progress(Console(quiet=True)))
 """
 

@@ -1,0 +1,240 @@
+"""Stages of an experiment whose later trials depend on what earlier ones gave: tuning.
+
+What is planned now is a function of the experiment and of the records there are, so that a run that
+was stopped, or one beside it, comes to the same trials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.effects.tuning import worst_score
+from bench.errors import UserError
+from bench.evaluation import own_metrics
+from bench.experiment import design, plan
+from bench.experiment.config import Experiment
+from bench.experiment.design_checks import MAX_TRIALS
+from bench.experiment.trial import Arm, Trial
+from bench.experiment.tune import TuneSettings, beyond
+from bench.metrics import find, is_own
+from bench.store.folder import Store
+from bench.store.plans import PlannedTrial, Tuned, Tuning, TuningTrial
+from bench.store.records import Record, pending
+
+Values = tuple[tuple[str, float], ...]  # (tuned setting, its value), in the order of the grid
+Ends = tuple[tuple[int, int], ...]  # of each tuned setting, values added below and above
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is planned now."""
+
+    reported: list[Trial]  # those that are compared
+    others: list[Trial] = field(default_factory=list)  # of tuning, and untuned arms
+    tuning: Tuning | None = None
+    name: str = ""
+    more: int = 0  # trials that later stages may add at most
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, each once: those of tuning first."""
+        return list({trial.key: trial for trial in [*self.others, *self.reported]}.values())
+
+    def searched(self) -> Iterator[str]:
+        """Yield a line for each setting that is tuned: over which values."""
+        tuning = self.tuning
+        if tuning is None:
+            return
+        for name in tuning.grid:
+            found = sorted({float(trial.values[name]) for trial in tuning.trials})
+            seeds = ", ".join(map(str, tuning.seeds))
+            values = ", ".join(f"{value:g}" for value in found)
+            yield f"{name} is tuned for every arm alike: {values}; seeds {seeds}"
+
+    def chosen(self) -> Iterator[str]:
+        """Yield a line for each arm that is tuned: the values that scored best."""
+        for one in self.tuning.chosen if self.tuning else ():
+            values = ", ".join(f"{name} = {value:g}" for name, value in one.values.items())
+            edge = ", at the end of the values tried" if one.at_edge else ""
+            yield f"chosen for {one.label}: {values}{edge}"
+
+
+def stage(experiment: Experiment, root: Path, store: Store) -> Stage:
+    """Return what is planned now; ``root`` is the folder that holds the datasets.
+
+    UserError if an arm is impossible, two arms are the same, or data is missing.
+    """
+    tune, untuned = experiment.tune, plan.plan(experiment, root)
+    if tune is None:
+        return Stage(untuned)
+    search = _Search(experiment, tune, root, store)
+    arms = len(untuned) // len(experiment.seeds)
+    _check_size(experiment, tune, arms)
+    ends: Ends = tuple((0, 0) for _ in tune.grid)
+    while True:
+        tried, means = search.trials(ends), search.means(ends)
+        ended = not np.isnan(means).any()
+        if not ended or (wider := search.wider(ends, means)) == ends:
+            break
+        ends = wider
+    described = _described(tune, tried, untuned)
+    tuning = [trial for trials in tried.values() for trial in trials]
+    if not ended:
+        name = "tuning" if not any(map(any, ends)) else "tuning, more values"
+        more = arms * (tune.most * len(tune.seeds) + len(experiment.seeds)) - len(tuning)
+        return Stage(untuned, [*tuning, *untuned], described, name, more)
+    chosen = search.chosen(ends, means)
+    tuned = [search.tuned(number, values) for number, (values, _) in enumerate(chosen)]
+    by_seed = [trials[seed] for seed in range(len(experiment.seeds)) for trials in tuned]
+    of_arm = [
+        Tuned(arm=t[0].arm.levels, label=t[0].arm.label, values=dict(values), at_edge=edge)
+        for t, (values, edge) in zip(tuned, chosen, strict=True)
+    ]
+    described = described.model_copy(update={"chosen": tuple(of_arm)})
+    return Stage(by_seed, [*tuning, *untuned], described, "tuned arms")
+
+
+def _check_size(experiment: Experiment, tune: TuneSettings, arms: int) -> None:
+    trials = arms * (tune.most * len(tune.seeds) + 2 * len(experiment.seeds))
+    if trials > MAX_TRIALS:
+        raise UserError(
+            f"{experiment.name}: tune: makes up to {trials} trials; at most {MAX_TRIALS}"
+        )
+
+
+def _described(
+    tune: TuneSettings, tried: Mapping[Values, Sequence[Trial]], untuned: Sequence[Trial]
+) -> Tuning:
+    labels = [one.arm.label for one in untuned if one.seed == untuned[0].seed]
+    return Tuning(
+        grid={name: tuple(values) for name, values in tune.grid.items()},
+        seeds=tuple(tune.seeds),
+        split=tune.split,
+        extend=tune.extend,
+        trials=tuple(
+            TuningTrial(
+                key=one.key,
+                arm=one.arm.levels,
+                label=labels[place % len(labels)],
+                seed=one.seed,
+                values=dict(values),
+            )
+            for values, trials in tried.items()
+            for place, one in enumerate(trials)
+        ),
+        defaults=tuple(
+            PlannedTrial(key=one.key, arm=one.arm.levels, label=one.arm.label, seed=one.seed)
+            for one in untuned
+        ),
+    )
+
+
+class _Search:
+    """The trials of tuning, planned once for each value, and what they gave."""
+
+    def __init__(
+        self, experiment: Experiment, tune: TuneSettings, root: Path, store: Store
+    ) -> None:
+        self.experiment, self.tune, self.root, self.store = experiment, tune, root, store
+        own = is_own(experiment.metric)
+        self.higher = (
+            own_metrics.higher_is_better(experiment.metric)
+            if own
+            else find(experiment.metric).higher_is_better
+        )
+        self._arms: dict[Values, list[Arm]] = {}
+        self._trials: dict[Values, list[Trial]] = {}
+        self._records: dict[str, Record] = {}
+
+    def points(self, ends: Ends) -> list[Values]:
+        """Return all combinations of values, rising."""
+        axes = self.axes(ends)
+        places = np.ndindex(*(len(values) for values in axes))
+        return [
+            tuple(zip(self.tune.grid, (v[i] for v, i in zip(axes, at, strict=True)), strict=True))
+            for at in places
+        ]
+
+    def axes(self, ends: Ends) -> list[list[float]]:
+        """Return the values of each setting, rising."""
+        grids = zip(self.tune.grid.values(), ends, strict=True)
+        return [beyond(values, low=low, high=high) for values, (low, high) in grids]
+
+    def trials(self, ends: Ends) -> dict[Values, list[Trial]]:
+        """Return values → the trials of all arms with them, by seed and arm."""
+        for values in self.points(ends):
+            if values not in self._trials:
+                further = {**dict(values), "evaluate.split": self.tune.split}
+                named = ", ".join(f"{name.rpartition('.')[2]} {value:g}" for name, value in values)
+                arms = [
+                    replace(arm, label=f"{arm.label} ({named})")
+                    for arm in design.arms(self.experiment, further)
+                ]
+                planned = plan.of_arms(self.experiment, arms, self.tune.seeds, self.root)
+                self._trials[values] = planned
+        return {values: self._trials[values] for values in self.points(ends)}
+
+    def means(self, ends: Ends) -> Array:
+        """Return (points, arms) mean scores over seeds; NaN where a trial is still to be measured.
+
+        A trial that failed or diverged counts as the worst score: it is no better than that.
+        """
+        trials = self.trials(ends)
+        wanted = [one.key for planned in trials.values() for one in planned]
+        self._records |= self.store.held(set(wanted) - self._records.keys())
+        waiting = set(pending(self._records, wanted))
+        scores = np.array([self._score(key) for key in wanted], dtype=np.float64)
+        worst = worst_score(self.experiment.metric, scores, higher_is_better=self.higher)
+        scores[np.isnan(scores)] = worst
+        scores[[key in waiting for key in wanted]] = np.nan
+        means: Array = scores.reshape(len(trials), len(self.tune.seeds), -1).mean(1)
+        return means
+
+    def chosen(self, ends: Ends, means: Array) -> list[tuple[Values, bool]]:
+        """Return for each arm the best values, and whether one is at an end of all tried."""
+        points, axes = self.points(ends), self.axes(ends)
+        found = []
+        for at in _best(self.higher, means):
+            values = points[at]
+            pairs = zip(values, axes, strict=True)
+            edge = any(value in (axis[0], axis[-1]) for (_, value), axis in pairs)
+            found.append((values, edge))
+        return found
+
+    def wider(self, ends: Ends, means: Array) -> Ends:
+        """Return the ends with one value more wherever an arm's best lies; the same if nowhere."""
+        axes, best = self.axes(ends), {self.points(ends)[at] for at in _best(self.higher, means)}
+        found = []
+        for number, (axis, (low, high)) in enumerate(zip(axes, ends, strict=True)):
+            at = {values[number][1] for values in best}
+            below = axis[0] in at and low < self.tune.extend
+            above = axis[-1] in at and high < self.tune.extend
+            found.append((low + below, high + above))
+        return tuple(found)
+
+    def tuned(self, arm: int, values: Values) -> list[Trial]:
+        """Return the trials of one arm with its values, by seed."""
+        if values not in self._arms:
+            self._arms[values] = design.arms(self.experiment, dict(values))
+        chosen = self._arms[values][arm]
+        return plan.of_arms(self.experiment, [chosen], self.experiment.seeds, self.root)
+
+    def _score(self, key: str) -> float:
+        record = self._records.get(key)
+        if record is None or record.status != "done":
+            return math.nan
+        found = record.metric(self.experiment.metric)
+        return math.nan if found is None else float(found)
+
+
+def _best(higher: bool, means: Array) -> list[int]:
+    """Return for each arm the place of its best mean; of equal ones the first."""
+    best: list[int] = (means.argmax(0) if higher else means.argmin(0)).tolist()
+    return best
