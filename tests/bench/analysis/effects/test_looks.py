@@ -66,6 +66,12 @@ def test_a_second_look_with_more_seeds_gets_a_verdict_that_always_holds(make_sto
 
     store = store_of(make_store, 5)
     looks.remember(store, kept[0])
+    looks.remember(store, look(2))
+    assert say(load(store), "warnings")[0].startswith(
+        "Look 3 of an undeclared series: comparisons were reported with 2 and 3 seeds before"
+    )
+    (store.folder / "looks.json").unlink()
+    looks.remember(store, kept[0])
     found = load(store)
     assert found.earlier_looks == (3,)
     (line,) = [line for line in say(found, "warnings") if "undeclared" in line]
