@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.analysis.effects.tuning import worst_score
+from bench.analysis.stats.tuning import best
 from bench.errors import UserError
 from bench.evaluation import own_metrics
 from bench.experiment import design, plan
@@ -29,7 +29,6 @@ from bench.store.records import Record, pending
 
 Values = tuple[tuple[str, float], ...]  # (tuned setting, its value), in the order of the grid
 Ends = tuple[tuple[int, int], ...]  # of each tuned setting, values added below and above
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -79,18 +78,17 @@ def stage(experiment: Experiment, root: Path, store: Store) -> Stage:
     _check_size(experiment, tune, arms)
     ends: Ends = tuple((0, 0) for _ in tune.grid)
     while True:
-        tried, means = search.trials(ends), search.means(ends)
-        ended = not np.isnan(means).any()
-        if not ended or (wider := search.wider(ends, means)) == ends:
+        tried, best = search.trials(ends), search.best(ends)
+        if best is None or (wider := search.wider(ends, best)) == ends:
             break
         ends = wider
     described = _described(tune, tried, untuned)
     tuning = [trial for trials in tried.values() for trial in trials]
-    if not ended:
+    if best is None:
         name = "tuning" if not any(map(any, ends)) else "tuning, more values"
         more = arms * (tune.most * len(tune.seeds) + len(experiment.seeds)) - len(tuning)
         return Stage(untuned, [*tuning, *untuned], described, name, more)
-    chosen = search.chosen(ends, means)
+    chosen = search.chosen(ends, best)
     tuned = [search.tuned(number, values) for number, (values, _) in enumerate(chosen)]
     by_seed = [trials[seed] for seed in range(len(experiment.seeds)) for trials in tuned]
     of_arm = [
@@ -181,39 +179,41 @@ class _Search:
                 self._trials[values] = planned
         return {values: self._trials[values] for values in self.points(ends)}
 
-    def means(self, ends: Ends) -> Array:
-        """Return (points, arms) mean scores over seeds; NaN where a trial is still to be measured.
+    def best(self, ends: Ends) -> list[int] | None:
+        """Return for each arm the place of its best values; None if a trial is to be measured.
 
         A trial that failed or diverged counts as the worst score: it is no better than that.
         """
         trials = self.trials(ends)
         wanted = [one.key for planned in trials.values() for one in planned]
         self._records |= self.store.held(set(wanted) - self._records.keys())
-        waiting = set(pending(self._records, wanted))
+        if pending(self._records, wanted):
+            return None
         scores = np.array([self._score(key) for key in wanted], dtype=np.float64)
         worst = worst_score(self.experiment.metric, scores, higher_is_better=self.higher)
-        scores[np.isnan(scores)] = worst
-        scores[[key in waiting for key in wanted]] = np.nan
-        means: Array = scores.reshape(len(trials), len(self.tune.seeds), -1).mean(1)
-        return means
+        by_arm = scores.reshape(len(trials), len(self.tune.seeds), -1)
+        return [
+            best(by_arm[:, :, arm], worst=worst, higher_is_better=self.higher)
+            for arm in range(by_arm.shape[2])
+        ]
 
-    def chosen(self, ends: Ends, means: Array) -> list[tuple[Values, bool]]:
+    def chosen(self, ends: Ends, best: Sequence[int]) -> list[tuple[Values, bool]]:
         """Return for each arm the best values, and whether one is at an end of all tried."""
         points, axes = self.points(ends), self.axes(ends)
         found = []
-        for at in _best(self.higher, means):
+        for at in best:
             values = points[at]
             pairs = zip(values, axes, strict=True)
             edge = any(value in (axis[0], axis[-1]) for (_, value), axis in pairs)
             found.append((values, edge))
         return found
 
-    def wider(self, ends: Ends, means: Array) -> Ends:
+    def wider(self, ends: Ends, best: Sequence[int]) -> Ends:
         """Return the ends with one value more wherever an arm's best lies; the same if nowhere."""
-        axes, best = self.axes(ends), {self.points(ends)[at] for at in _best(self.higher, means)}
+        axes, points = self.axes(ends), self.points(ends)
         found = []
         for number, (axis, (low, high)) in enumerate(zip(axes, ends, strict=True)):
-            at = {values[number][1] for values in best}
+            at = {points[place][number][1] for place in best}
             below = axis[0] in at and low < self.tune.extend
             above = axis[-1] in at and high < self.tune.extend
             found.append((low + below, high + above))
@@ -232,9 +232,3 @@ class _Search:
             return math.nan
         found = record.metric(self.experiment.metric)
         return math.nan if found is None else float(found)
-
-
-def _best(higher: bool, means: Array) -> list[int]:
-    """Return for each arm the place of its best mean; of equal ones the first."""
-    best: list[int] = (means.argmax(0) if higher else means.argmin(0)).tolist()
-    return best

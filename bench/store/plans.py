@@ -63,7 +63,6 @@ class Tuning(Stored):
     seeds: tuple[Whole, ...] = Field(description="none of those that are reported")
     split: str = Field(description="of images, by whose scores values are chosen")
     extend: Whole = Field(description="how many values may be added beyond an end of the grid")
-    repeat: Annotated[int, Field(ge=1)] = Field(1, description="how often tuning is repeated")
     trials: tuple[TuningTrial, ...] = Field(description="planned so far, extensions included")
     chosen: tuple[Tuned, ...] = Field((), description="empty until all arms are tuned")
     defaults: tuple[PlannedTrial, ...] = Field(

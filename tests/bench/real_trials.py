@@ -44,6 +44,13 @@ ACCURACY = {
     "seeds": [0, 1],
 }
 DIVERGING = {"train": {"epochs": 2}, "evaluate": {"study": True}, "seeds": [0]}
+TUNED = {
+    "train": {"epochs": 1},
+    "factors": {"train.loss": ["ce", "dice"]},
+    "baseline": {"train.loss": "ce"},
+    "seeds": [0, 1],
+    "tune": {"train.learning_rate": [3e-3, 3e-2], "seeds": [100, 101], "extend": 1},
+}
 THROUGHPUT = {
     "measure": "throughput",
     "model": {"depth": 2},
@@ -55,6 +62,11 @@ THROUGHPUT = {
 def scored(folder, classes):
     """Return a store of one network, trained with two seeds, for a number of classes."""
     return _store(folder / f"scored{classes}", classes, ACCURACY, status=0)
+
+
+def tuned(folder):
+    """Return a store of two networks whose learning rate was tuned."""
+    return _store(folder / "tuned", 3, TUNED, status=0)
 
 
 def diverged(folder):

@@ -25,7 +25,6 @@ def build(
     setting=RATE,
     extend=2,
     split="tune",
-    repeat=1,
     **options,
 ):
     """Write a results folder.
@@ -79,7 +78,6 @@ def build(
         seeds=seeds,
         split=split,
         extend=extend,
-        repeat=repeat,
         trials=tuple(trials),
         chosen=tuple(found) if ended else (),
         defaults=defaults,

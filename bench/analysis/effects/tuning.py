@@ -35,7 +35,7 @@ class Search:
     means: Array  # (V,) over seeds, a run without a result as the worst score; NaN if one is to run
     best: Array  # (V,) the best mean to be expected of 1, 2, … of these values
     default: Values | None  # the file's own; None until a trial with it is stored
-    chosen: tuple[Values, ...]  # once for each repetition of tuning; empty until it has ended
+    chosen: tuple[Values, ...]  # one; empty until tuning has ended
     at_edge: bool
 
     @property

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import pytest
 
@@ -10,7 +11,9 @@ from bench.report import write
 from bench.report.content import tuning
 from bench.report.document import Document
 from bench.report.experiment_results import ExperimentResults
+from bench.store.folder import Store
 from tests.bench import damage
+from tests.bench import real_trials as measured
 from tests.bench.analysis.effects.test_tuned_verdicts import BETTER, WORSE, scored
 from tests.bench.tuned_stores import RATE, RATES, REPORTED, SEEDS
 
@@ -33,7 +36,6 @@ LOST = {
     "at the edge": {"edges": (1,)},
     "one seed of tuning": {"seeds": (100,)},
     "another setting": {"setting": "train.weight_decay"},
-    "repeated": {"repeat": 3},
     "on validation images": {"split": "val"},
 }
 
@@ -129,3 +131,30 @@ def test_without_tuning_no_table_of_it_is_written(make_store, without_figures):
     store = make_store(images=0)
     folder = write.write(store, ["csv"]).parent
     assert not list(folder.glob("tuning*"))
+
+
+def test_a_store_of_tuned_arms_as_run_leaves_it_is_reported(real_trials, tmp_path):
+    source = measured.tuned(real_trials)
+    store = Store(tmp_path / "real")
+    shutil.copytree(source.folder, store.folder, dirs_exist_ok=True)
+    texts, plan = written(store), store.read_plan()
+    found = load(store)
+    assert not [*found.damaged, *tuning.damaged(found)]
+    assert found.unplanned == 0
+    assert {one.default for one in found.searches} == {((RATE, 0.03),)}
+    for one, chosen in zip(found.searches, plan.tuning.chosen, strict=True):
+        best = one.tried[one.means.argmax()]
+        assert one.chosen == (best,)
+        assert dict(best) == chosen.values
+        assert f"| {one.arm} | 0.03 |" in texts["md"]
+    assert all(place.verdict for one in found.conclusions for place in one.places)
+
+
+def test_made_stores_of_tuned_arms_have_what_real_ones_have(make_tuned, real_trials):
+    real, made = measured.tuned(real_trials).read_plan(), make_tuned(score=SCORE).read_plan()
+    assert made.model_dump().keys() == real.model_dump().keys()
+    for name in ("trials", "chosen", "defaults"):
+        one, other = (getattr(plan.tuning, name)[0].model_dump() for plan in (real, made))
+        assert one.keys() == other.keys()
+        assert one["arm"].keys() == other["arm"].keys()
+        assert one.get("values", {}).keys() == other.get("values", {}).keys()
