@@ -39,6 +39,7 @@ VALUES = [
 # columns of the arms have to be those of the store before the edit.
 ONCE = ("baseline", "seconds_mean", "parameters", "train_images", "dropped_images")
 FLOPS = ("gflops", "pixels", "megapixel")
+UNPLANNED = "of trials that are not part of this plan"
 
 
 @pytest.fixture(scope="module", params=["accuracy", "throughput"])
@@ -161,8 +162,9 @@ def report(store):
 
 
 def scores(arms):
-    """Return the columns of a table of arms that are made of scores."""
-    return arms[[name for name in arms if name not in ONCE and not name.endswith(FLOPS)]]
+    """Return the columns of a table of arms that are made of scores, whatever its order."""
+    kept = arms[[name for name in arms if name not in ONCE and not name.endswith(FLOPS)]]
+    return kept.sort_values("arm", ignore_index=True)
 
 
 def content(store):
@@ -203,6 +205,9 @@ def reported(store, path, before):
         return "named"
     if scores(arms).equals(before):
         return "same"
+    # Under another key a plan has a trial that was not run, and the store a record too many.
+    if kind_of(path) == "plan" and UNPLANNED in text and arms["not_run"].sum():
+        return "named"
     raise AssertionError("a number differs, and nothing says why")
 
 
