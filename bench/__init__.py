@@ -60,8 +60,8 @@ def run(
         bench.errors.UserError: if a file, a setting or an argument is wrong. Its message has a line
             for each mistake.
     """
+    import inspect
     import warnings
-    from functools import partial
 
     from rich.console import Console
 
@@ -78,7 +78,11 @@ def run(
         executor=executor,
     )
     shown = progress.choose(Console(markup=False, emoji=False), quiet=quiet)
-    warn = partial(warnings.warn, stacklevel=3)
+    caller = inspect.stack(context=0)[1]
+
+    def warn(line: str) -> None:
+        warnings.warn_explicit(line, UserWarning, caller.filename, caller.lineno)
+
     run_experiment(prepared, shown, accept_stale=accept_stale, warn=warn)
     return load(prepared.store.folder)
 
