@@ -19,9 +19,14 @@ def left_out(results: Analysis, labels: Sequence[str]) -> str:
 
 
 def best_arm(results: Analysis) -> str | None:
-    """Return the arm with the highest mean score, if a trial has finished."""
+    """Return the arm with the best mean score, the lowest where less is better; None without one.
+
+    It only chooses what is drawn: that another arm is worse is for verdicts to say.
+    """
     means = results.done.groupby("arm", sort=False)[results.metric].mean().dropna()
-    return None if means.empty else str(means.idxmax())
+    if means.empty:
+        return None
+    return str(means.idxmax() if results.plan.higher_is_better else means.idxmin())
 
 
 def with_examples(results: Analysis, most: int = MOST_ARMS) -> dict[str, Record]:

@@ -85,11 +85,11 @@ def _draw(axes: Axes, matrix: NDArray[np.int64], kept: list[int], names: list[st
 def _caption(results: Analysis, arms: list[str], shown: int, classes: int) -> str:
     best = best_arm(results)
     if results.baseline_arm == best:
-        which = "The baseline, which is also the arm with the highest mean score"
+        which = "The baseline, which is also the arm with the best mean score"
     elif len(arms) == 2:
-        which = "The baseline, and the arm with the highest mean score"
+        which = "The baseline, and the arm with the best mean score"
     else:
-        which = "The arm with the highest mean score" if best in arms else "The baseline"
+        which = "The arm with the best mean score" if best in arms else "The baseline"
     limited = f" The {shown} of {classes} classes with most pixels." * (shown < classes)
     return (
         f"Confusion matrices. {which}; all images and seeds added up. A row shows, in per cent, "

@@ -1,5 +1,7 @@
 """The confusion figure: shares of the stored counts, of the right arms, legible at any size."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -57,7 +59,7 @@ def test_numbers_are_shares_of_the_true_class_over_all_seeds(make_store):
     assert shown(baseline) == {(0, 0): 25, (0, 1): 75, (2, 1): 50, (2, 2): 50}
     hatched = [patch for patch in baseline.patches if patch.get_hatch()]
     assert [patch.get_xy() for patch in hatched] == [(0, 1), (1, 1), (2, 1)]
-    assert "The baseline, and the arm with the highest mean score" in figure.get_label()
+    assert "The baseline, and the arm with the best mean score" in figure.get_label()
 
 
 def test_the_baseline_may_be_the_best(make_store):
@@ -65,6 +67,18 @@ def test_the_baseline_may_be_the_best(make_store):
     figure = draw(make_store(seeds=(0,), values=values, counted=2))
     assert len(figure.axes) == 1
     assert "The baseline, which is also the arm" in figure.get_label()
+
+
+def test_of_errors_the_lowest_are_the_best(make_store):
+    factors = {"train.loss": ["ce", "dice", "focal"]}
+    values = {(0, 0): 0.5, (1, 0): 0.6, (2, 0): 0.2}
+    found = load(make_store(factors=factors, seeds=(0,), values=values, counted=2))
+    errors = dataclasses.replace(
+        found, plan=found.plan.model_copy(update={"lower_is_better": True})
+    )
+    drawn = [FIGURES["confusion"](results).axes for results in (found, errors)]
+    titles = [[axes.get_title(loc="left") for axes in figure] for figure in drawn]
+    assert titles == [["ce (baseline)", "dice"], ["ce (baseline)", "focal"]]
 
 
 def test_arms_of_other_classes_are_not_set_side_by_side(make_store):
