@@ -203,7 +203,8 @@ def reported(store, path, before):
         return "refused"
     if path.name in text:
         return "named"
-    if scores(arms).equals(before):
+    with contextlib.suppress(AssertionError):  # sums in another order differ in the last digit
+        pd.testing.assert_frame_equal(scores(arms), before, rtol=1e-12, atol=0)
         return "same"
     # Under another key a plan has a trial that was not run, and the store a record too many.
     if kind_of(path) == "plan" and UNPLANNED in text and arms["not_run"].sum():
