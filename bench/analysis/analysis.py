@@ -6,7 +6,8 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.analysis.effects import looks, tuned_verdicts, tuning
+from bench.analysis.effects import collapse, endings, looks, tuned_verdicts, tuning
+from bench.analysis.effects.collapse import Collapse
 from bench.analysis.effects.comparisons import Comparison, compare
 from bench.analysis.effects.estimates import estimates, varying
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
@@ -78,13 +79,11 @@ class Analysis(Results):
         """Every comparison with the baseline, with a verdict on each."""
         compared, margin = self.runs.on(self.scale), self.plan.equivalence
         delta = None if margin is None else self.scale.bound(margin)
-        higher = self.plan.higher_is_better
-        decide = looks.always_valid if self.earlier_looks else compare
-        correction, comparisons = decide(self, compared, delta=delta, higher_is_better=higher)
+        correction, comparisons = self._decide(compared, delta)
         rows, interactions, simple = factorial(self, compared)
         samples = [compared.sample([label]) for label in varying(compared, list(self.arms))]
         return Effects(
-            comparisons=comparisons,
+            comparisons=collapse.bounded(self, comparisons, self.endings),
             correction=correction,
             delta=delta,
             scale=self.scale,
@@ -100,6 +99,25 @@ class Analysis(Results):
             spreads=tuple(sample.sd for sample in samples if sample.n > 1),
             alike=bartlett(samples),
         )
+
+    @cached_property
+    def endings(self) -> dict[tuple[str, int], str]:
+        """(arm, seed) → whether it trained, collapsed or diverged, or that this is unknown."""
+        return endings.endings(self)
+
+    @cached_property
+    def collapse(self) -> Collapse | None:
+        """How often runs did not train; None where, as far as is known, all did."""
+        compared = self.runs.on(self.scale)
+        return collapse.collapse(
+            self, compared, self.endings, lambda trained: self._decide(trained, None)[1]
+        )
+
+    def _decide(self, compared: Runs, delta: float | None) -> tuple[str, tuple[Comparison, ...]]:
+        """Compare runs with the baseline; see ``comparisons.compare``."""
+        decide = looks.always_valid if self.earlier_looks else compare
+        higher = self.plan.higher_is_better
+        return decide(self, compared, delta=delta, higher_is_better=higher)
 
     @cached_property
     def look(self) -> ReportedLook | None:

@@ -88,6 +88,15 @@ class ExperimentResults:
         return summaries.trials_by_class(self.analysis)
 
     @cached_property
+    def collapse(self) -> pd.DataFrame:
+        """A row for each arm: how its runs ended; no rows where all trained, as far as is known.
+
+        ``low`` and ``high`` are the 95 % bounds of the share that does not train, ``seeds`` those
+        that did not. It is ``collapse.csv`` of the report.
+        """
+        return TABLES["collapse"](self.analysis)
+
+    @cached_property
     def tuning(self) -> pd.DataFrame:
         """A row for each trial of tuned arms: with the default, of tuning, with what was chosen.
 

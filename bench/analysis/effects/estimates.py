@@ -47,7 +47,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class _Question:
+class Question:
     """What is compared: two levels, all arms that have one of them, and those to be paired."""
 
     names: tuple[str | None, str, str]  # factor, level, baseline's level
@@ -69,7 +69,7 @@ def estimates(results: Results, runs: Runs, *, own_error: bool = False) -> list[
     ``own_error`` gives each its own, however few seeds there are; with ``pairing: none`` each
     comparison is of independent samples.
     """
-    questions = list(_questions(results))
+    questions = list(questions_of(results))
     if results.plan.pairing == "none":
         return [_unpaired(asked, runs) for asked in questions if asked.pairs]
     if own_error or not many_to_one(results):
@@ -81,7 +81,7 @@ def estimates(results: Results, runs: Runs, *, own_error: bool = False) -> list[
     pool = varying(runs, [label for label in arms if runs.measured(label)])
     model = blocks.fit(runs.table(pool))
 
-    def pooled(asked: _Question) -> bool:
+    def pooled(asked: Question) -> bool:
         few = _shared_seeds(asked.pairs, runs) < OWN_ERROR_FROM
         return few and set(asked.arms) <= set(pool)
 
@@ -122,22 +122,23 @@ def _shared_seeds(pairs: Iterable[Pair], runs: Runs) -> int:
     return max(int((~np.isnan(runs.table(pair)).any(0)).sum()) for pair in pairs)
 
 
-def _questions(results: Results) -> Iterator[_Question]:
+def questions_of(results: Results) -> Iterator[Question]:
+    """Yield what is compared: levels in the order of the plan, then arms of ``include``."""
     baseline, base_arm = results.baseline, results.baseline_arm
     for factor in (factor for factor in results.factors if factor in baseline):
         base, by_level = baseline[factor], results.by_level(factor)
         for level in (level for level in by_level if level != base):
             arms = by_level[base] + by_level[level]
-            yield _Question((factor, level, base), arms, tuple(pairs_of(results, factor, level)))
+            yield Question((factor, level, base), arms, tuple(pairs_of(results, factor, level)))
     if base_arm is not None:
         grid = set(results.grid)
         for label in (label for label in results.arms if label not in grid):
             pair = base_arm, label
-            yield _Question((None, label, base_arm), pair, (pair,))
+            yield Question((None, label, base_arm), pair, (pair,))
 
 
 def _estimate(
-    asked: _Question,
+    asked: Question,
     pairs: Sequence[Pair],
     runs: Runs,
     pool: tuple[Sequence[str], Fit] | None = None,
@@ -171,7 +172,7 @@ def _estimate(
     )
 
 
-def _unpaired(asked: _Question, runs: Runs) -> Estimate:
+def _unpaired(asked: Question, runs: Runs) -> Estimate:
     """Estimate the mean difference between pairs of arms that share no seed."""
     counts = {label: len(runs.finished(label)) for label in asked.arms}
     pairs = [pair for pair in asked.pairs if all(counts[label] for label in pair)]

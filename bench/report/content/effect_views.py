@@ -19,7 +19,7 @@ def effect_table(results: Analysis) -> Table:
     found, replicate = results.effects, results.measurement.replicate
     compared, corrected = found.comparisons, found.correction != "none"
     contrasts = [one.contrast for one in compared]
-    effect, interval = _columns(found)
+    effect, interval = effect_columns(found)
     needed = Column("seeds_needed", f"{replicate}s needed", "number", seeds, optional=True)
     p_corrected = Column("p_corrected", "p corrected", "number", p_value, optional=True)
     write, unit = _writer(found, signed=False), words.unit(found.scale)
@@ -61,7 +61,7 @@ def interaction_table(results: Analysis) -> Table:
     """Return the effects of each factor within the levels of another that it depends on."""
     simple = results.effects.simple
     names = [f"{one.factor} = {one.level}, not {one.baseline}" for one in simple]
-    effect, interval = _columns(results.effects)
+    effect, interval = effect_columns(results.effects)
     return table(
         (Column("effect", "effect of"), names),
         (Column("where", "where"), [f"{one.moderator} = {one.at}" for one in simple]),
@@ -83,7 +83,7 @@ def image_table(results: Analysis) -> Table:
     )
 
 
-def _columns(found: Effects) -> tuple[Column, Column]:
+def effect_columns(found: Effects) -> tuple[Column, Column]:
     """Return the columns of an effect and of its interval."""
     write, scale = _writer(found), found.scale
     effect = Column("effect", words.noun(scale), "number", write, words.unit(scale))

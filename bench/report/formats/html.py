@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from bench.report.content import audit, cost, effect_views, evaluations, tuning, views
+from bench.report.content import audit, collapse, cost, effect_views, evaluations, tuning, views
 from bench.report.content.plain import plain
 from bench.report.content.prose import say
 from bench.report.content.table import MOST_ROWS
@@ -32,6 +32,7 @@ from bench.report.formats.strips import Strips
 SECTIONS = {
     "effects": "Effects",
     "arms": "Arms",
+    "collapse": "Runs that did not train",
     "tuning": "Tuning",
     "evaluations": "Stored networks scored again",
     "interactions": "Interactions",
@@ -74,6 +75,7 @@ def render(document: Document) -> str:
         "audits": document.audits,
         "elsewhere": evaluations,
         "tuned": tuning,
+        "lost": collapse,
         "scored_again": document.evaluations,
         "say_of": say,
         "variants": audit.definitions(),

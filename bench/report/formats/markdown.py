@@ -8,7 +8,7 @@ from functools import cache, partial
 import jinja2
 from markupsafe import Markup
 
-from bench.report.content import audit, cost, effect_views, evaluations, tuning, views
+from bench.report.content import audit, collapse, cost, effect_views, evaluations, tuning, views
 from bench.report.content.plain import plain
 from bench.report.content.prose import say
 from bench.report.content.table import MOST_ROWS, Table
@@ -36,6 +36,7 @@ def render(document: Document) -> str:
         audits=document.audits,
         elsewhere=evaluations,
         tuned=tuning,
+        lost=collapse,
         scored_again=document.evaluations,
         say_of=say,
         variants=audit.definitions(),

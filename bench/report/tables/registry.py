@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from bench.analysis.analysis import Analysis
-from bench.report.tables import tuning
+from bench.report.tables import collapse, tuning
 from bench.report.tables.statistics import anova, comparisons
 from bench.report.tables.summaries import arms, is_balanced, levels, per_class, trials
 
@@ -20,7 +20,10 @@ TABLES: Mapping[str, Callable[[Analysis], pd.DataFrame]] = {
     "per_class": per_class,
     "comparisons": comparisons,
     "anova": anova,
+    "collapse": collapse.arms,
+    "collapse_effects": collapse.effects,
     "tuning": tuning.trials,
     "tuning_effects": tuning.effects,
 }
-WHERE_ANY = frozenset({"tuning", "tuning_effects"})  # not written where they have no rows
+# Not written where they have no rows.
+WHERE_ANY = frozenset({"collapse", "collapse_effects", "tuning", "tuning_effects"})
