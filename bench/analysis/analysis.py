@@ -12,6 +12,7 @@ from bench.analysis.effects.comparisons import Comparison, compare
 from bench.analysis.effects.estimates import estimates, varying
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
+from bench.analysis.effects.other_metrics import ByMetric, by_other_metrics
 from bench.analysis.effects.runs import Runs, runs
 from bench.analysis.effects.tuned_verdicts import Conclusion
 from bench.analysis.effects.tuning import Search, Values
@@ -113,10 +114,19 @@ class Analysis(Results):
             self, compared, self.endings, lambda trained: self._decide(trained, None)[1]
         )
 
-    def _decide(self, compared: Runs, delta: float | None) -> tuple[str, tuple[Comparison, ...]]:
+    @cached_property
+    def by_other_metrics(self) -> tuple[ByMetric, ...]:
+        """The same comparisons by every other metric that was stored."""
+        return by_other_metrics(
+            self, lambda other, higher: self._decide(other, None, higher_is_better=higher)[1]
+        )
+
+    def _decide(
+        self, compared: Runs, delta: float | None, *, higher_is_better: bool | None = None
+    ) -> tuple[str, tuple[Comparison, ...]]:
         """Compare runs with the baseline; see ``comparisons.compare``."""
         decide = looks.always_valid if self.earlier_looks else compare
-        higher = self.plan.higher_is_better
+        higher = self.plan.higher_is_better if higher_is_better is None else higher_is_better
         return decide(self, compared, delta=delta, higher_is_better=higher)
 
     @cached_property

@@ -49,11 +49,13 @@ class Runs:
         return describe(seed_means(table)) if len(table) else describe([])
 
 
-def runs(results: Results) -> Runs:
-    """Collect the scores of an experiment."""
+def runs(results: Results, metric: str | None = None) -> Runs:
+    """Collect the scores of an experiment, by its own metric or another one."""
     seeds = tuple(dict.fromkeys(int(seed) for seed in results.trials["seed"]))
     scores = {label: np.full(len(seeds), np.nan) for label in results.arms}
     done = results.done
-    for arm, seed, value in zip(done["arm"], done["seed"], done[results.metric], strict=True):
+    for arm, seed, value in zip(
+        done["arm"], done["seed"], done[metric or results.metric], strict=True
+    ):
         scores[arm][seeds.index(int(seed))] = value
     return Runs(scores, seeds)

@@ -12,7 +12,7 @@ from bench import metrics
 from bench.analysis.analysis import Analysis
 from bench.analysis.effects.estimates import OWN_ERROR_FROM
 from bench.analysis.stats.power import MOST_SEEDS
-from bench.report.content import collapse, facts, numbers, tuning, words
+from bench.report.content import collapse, facts, numbers, other_metrics, tuning, words
 
 MOST_NAMED = 5  # files or trials that a warning names
 
@@ -57,7 +57,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {function.__name__: function for function in own}
     environment.filters["by"] = lambda value, macro: macro(value)
     environment.globals |= {"facts": facts, "words": words, "tuned": tuning}
-    environment.globals["lost"] = collapse
+    environment.globals |= {"lost": collapse, "by_metric": other_metrics}
     environment.globals |= {"most_named": MOST_NAMED, "most_seeds": MOST_SEEDS}
     environment.globals["own_error_from"] = OWN_ERROR_FROM
     return environment

@@ -6,8 +6,11 @@ import math
 
 from bench.analysis.analysis import Effects
 from bench.analysis.effects.comparisons import Comparison
+from bench.analysis.effects.other_metrics import ByMetric
 from bench.analysis.scales import MINUS, Scale
 from bench.analysis.stats.verdicts import EQUIVALENT, INCONCLUSIVE
+
+Compared = Effects | ByMetric
 
 
 def noun(scale: Scale) -> str:
@@ -20,7 +23,7 @@ def unit(scale: Scale) -> str:
     return "" if scale.logarithmic else scale.unit
 
 
-def effect(found: Effects, value: float, *, signed: bool = True) -> str:
+def effect(found: Compared, value: float, *, signed: bool = True) -> str:
     """Return an effect as it is shown: ``+8.3`` points, or a ratio of ``1.13``."""
     if math.isnan(value):
         return "–"
@@ -28,7 +31,7 @@ def effect(found: Effects, value: float, *, signed: bool = True) -> str:
     return text if signed else text.lstrip(f"+{MINUS}")
 
 
-def with_unit(found: Effects, value: float, *, signed: bool = True) -> str:
+def with_unit(found: Compared, value: float, *, signed: bool = True) -> str:
     """Return an effect and its unit: ``+8.3 points``, ``1.13 ×``."""
     return f"{effect(found, value, signed=signed)} {found.scale.unit}".rstrip()
 
@@ -67,7 +70,7 @@ def all_detectable(found: Effects) -> bool:
     return not any(math.isnan(one.detectable) for one in found.comparisons if one.testable)
 
 
-def decimals(found: Effects) -> int:
+def decimals(found: Compared) -> int:
     """Return how many decimals are worth showing: up to the first digit of the least error."""
     errors = [found.scale.times * comparison.contrast.error for comparison in found.comparisons]
     least = min((error for error in errors if error > 0), default=1.0)

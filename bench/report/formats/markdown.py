@@ -8,7 +8,16 @@ from functools import cache, partial
 import jinja2
 from markupsafe import Markup
 
-from bench.report.content import audit, collapse, cost, effect_views, evaluations, tuning, views
+from bench.report.content import (
+    audit,
+    collapse,
+    cost,
+    effect_views,
+    evaluations,
+    other_metrics,
+    tuning,
+    views,
+)
 from bench.report.content.plain import plain
 from bench.report.content.prose import say
 from bench.report.content.table import MOST_ROWS, Table
@@ -37,6 +46,7 @@ def render(document: Document) -> str:
         elsewhere=evaluations,
         tuned=tuning,
         lost=collapse,
+        by_metric=other_metrics,
         scored_again=document.evaluations,
         say_of=say,
         variants=audit.definitions(),

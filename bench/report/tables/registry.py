@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.analysis.analysis import Analysis
 from bench.report.tables import collapse, tuning
+from bench.report.tables.other_metrics import comparisons_by_metric
 from bench.report.tables.statistics import anova, comparisons
 from bench.report.tables.summaries import arms, is_balanced, levels, per_class, trials
 
@@ -19,6 +20,7 @@ TABLES: Mapping[str, Callable[[Analysis], pd.DataFrame]] = {
     "arms": arms,
     "per_class": per_class,
     "comparisons": comparisons,
+    "comparisons_by_metric": comparisons_by_metric,
     "anova": anova,
     "collapse": collapse.arms,
     "collapse_effects": collapse.effects,
@@ -26,4 +28,6 @@ TABLES: Mapping[str, Callable[[Analysis], pd.DataFrame]] = {
     "tuning_effects": tuning.effects,
 }
 # Not written where they have no rows.
-WHERE_ANY = frozenset({"collapse", "collapse_effects", "tuning", "tuning_effects"})
+WHERE_ANY = frozenset(
+    {"collapse", "collapse_effects", "comparisons_by_metric", "tuning", "tuning_effects"}
+)
