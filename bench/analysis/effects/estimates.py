@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.effects.runs import Runs
-from bench.analysis.stats import blocks, unpaired
-from bench.analysis.stats.blocks import Contrast, Fit
+from bench.analysis.stats import blocks, superiority, unpaired
+from bench.analysis.stats.blocks import Array, Contrast, Fit
 from bench.store.frame import Results
 
 _UNKNOWN = Contrast()
@@ -33,6 +33,7 @@ class Estimate:
     differences: tuple[float, ...] = ()  # by seed that has them all, mean over ``cells``
     correlation: float = math.nan  # between runs of one seed under different settings
     probability: float = math.nan  # P(level > baseline) of two runs under the same settings
+    probability_interval: tuple[float, float] = (math.nan, math.nan)  # 95 %, of this one alone
     model: Fit | None = None  # what the contrast was estimated with
 
     @property
@@ -158,7 +159,7 @@ def _estimate(
     contrast = blocks.contrast(model, weights / len(pairs))
     if contrast is None or not contrast.df or seeds < 2:
         contrast = Contrast(float((above - below)[shared].mean()) if seeds else math.nan)
-    superior = [blocks.superiority(a, b) for a, b in zip(above, below, strict=True)]
+    probability, ends = _superiority(above, below)
     return Estimate(
         *asked.names,
         unmatched=finished - 2 * int(shared.sum()),
@@ -167,7 +168,8 @@ def _estimate(
         contrast=contrast,
         differences=tuple((above - below)[:, shared.all(0)].mean(0).tolist()),
         correlation=model.correlation,
-        probability=float(np.mean(superior)),
+        probability=probability,
+        probability_interval=ends,
         model=model,
     )
 
@@ -183,12 +185,21 @@ def _unpaired(asked: Question, runs: Runs) -> Estimate:
     used = bases + others
     weights = [-1 / len(pairs)] * len(pairs) + [1 / len(pairs)] * len(pairs)
     samples = [np.array(runs.finished(label)) for label in used]
-    superior = [blocks.superiority(*runs.table((other, base))) for base, other in pairs]
+    probability, ends = _superiority(runs.table(others), runs.table(bases))
     return Estimate(
         *asked.names,
         unmatched=finished - sum(counts[label] for label in used),
         cells=len(pairs),
         seeds=min(counts[label] for label in used),
         contrast=unpaired.contrast(samples, weights),
-        probability=float(np.mean(superior)),
+        probability=probability,
+        probability_interval=ends,
     )
+
+
+def _superiority(above: Array, below: Array) -> tuple[float, tuple[float, float]]:
+    """Return P(above > below), the mean over rows, of each of which runs are compared with runs."""
+    rows = list(zip(above, below, strict=True))
+    probability = float(np.mean([superiority.superiority(a, b) for a, b in rows]))
+    sizes = [(int((~np.isnan(a)).sum()), int((~np.isnan(b)).sum())) for a, b in rows]
+    return probability, superiority.interval(probability, sizes)

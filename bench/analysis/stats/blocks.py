@@ -137,18 +137,6 @@ def contrast(model: Fit, weights: ArrayLike) -> Contrast | None:
     return Contrast(difference, error, model.df, difference - half, difference + half, p)
 
 
-def superiority(first: ArrayLike, second: ArrayLike) -> float:
-    """Return P(first > second) over all pairs, ties counting half; NaN without a pair.
-
-    Source: the U statistic of Mann and Whitney (1947) over the number of pairs.
-    """
-    a, b = (np.asarray(sample, dtype=np.float64) for sample in (first, second))
-    a, b = a[~np.isnan(a), None], b[~np.isnan(b)]
-    if not a.size * b.size:
-        return math.nan
-    return float(((a > b).sum() + 0.5 * (a == b).sum()) / (a.size * b.size))
-
-
 def ratio(value: float, error: float) -> float:
     """Return value / error; 0 / 0 is 0, other values over 0 are infinite."""
     if error == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from bench.analysis.analysis import Analysis, Effects
@@ -24,7 +25,6 @@ def effect_table(results: Analysis) -> Table:
     p_corrected = Column("p_corrected", "p corrected", "number", p_value, optional=True)
     write, unit = _writer(found, signed=False), words.unit(found.scale)
     detectable = Column("detectable", "detectable", "number", write, unit)
-    higher = Column("probability", "P(higher)", "number", _TWO)
     correlation = Column("correlation", f"{replicate} correlation", "number", _TWO, optional=True)
     shared = results.plan.pairing == "seed"
     return table(
@@ -36,9 +36,21 @@ def effect_table(results: Analysis) -> Table:
         (_P, [one.p for one in contrasts]),
         (p_corrected, [one.p_adjusted if corrected else None for one in compared]),
         (detectable, [one.detectable for one in compared]),
-        (higher, [one.probability for one in compared]),
         (correlation, [one.correlation if shared else None for one in compared]),
         (Column("seeds", f"{replicate}s", "number", whole), [one.seeds for one in compared]),
+    )
+
+
+def probability_table(results: Analysis) -> Table:
+    """Return a row for each comparison: how probable it is that a run is the higher one."""
+    found = [one for one in results.effects.comparisons if not math.isnan(one.probability)]
+    return table(
+        (Column("name", "compared with the baseline"), [one.name for one in found]),
+        (Column("probability", "P(higher)", "number", _TWO), [one.probability for one in found]),
+        (
+            Column("interval", "95 % interval", "interval", _TWO),
+            [one.probability_interval for one in found],
+        ),
     )
 
 

@@ -52,6 +52,8 @@ def _comparison(one: Comparison, found: Effects) -> Row:
         "p_corrected": one.p_adjusted,
         "p_equivalent": one.p_equivalent,
         "probability": one.probability,
+        "probability_low": one.probability_interval[0],
+        "probability_high": one.probability_interval[1],
         "seed_correlation": one.correlation,
         "detectable": scale.back(one.detectable),
     }

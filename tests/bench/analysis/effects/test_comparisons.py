@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from bench.analysis.analysis import load
+from bench.analysis.stats import superiority
 from bench.report.content import words
 from tests.bench.analysis.effects.made_up import CUBE, SIX, scores
 
@@ -28,6 +29,7 @@ def test_two_arms_are_a_paired_t_test(found):
     assert one.contrast.p == one.p_adjusted == pytest.approx(expected.pvalue)
     assert one.differences == pytest.approx(np.subtract(above, below))
     assert one.probability == 1
+    assert one.probability_interval == superiority.interval(1.0, [(5, 5)])
     assert one.verdict == "better"
     assert one.seeds_needed is None
     assert result.correction == "none"
@@ -43,6 +45,7 @@ def test_a_main_effect_is_the_mean_over_the_other_factors_settings(found):
     assert one.contrast.difference == pytest.approx(expected)
     assert one.contrast.df == (2 * 2 - 1) * 2
     assert one.cells == 2
+    assert one.probability_interval == superiority.interval(1.0, [(3, 3), (3, 3)])
     other = named(result)["model.upsampling = transposed"]
     assert other.contrast.df == (2 * 3 - 1) * 2
     assert result.correction == "holm"
@@ -108,6 +111,8 @@ def test_without_pairing_arms_are_independent_samples(found):
         assert one.seeds == len(own)
         assert (one.unmatched, one.differences) == (0, ())
         assert math.isnan(one.correlation)
+        sizes = [(len(own), len(arm[0]))]
+        assert one.probability_interval == superiority.interval(one.probability, sizes)
     factorial = found(folder="y", factors=SIX, values=scores(6, 3), pairing="none")
     assert (factorial.anova, factorial.interactions, factorial.simple) == ((), (), ())
     raw = [one.contrast.p for one in factorial.comparisons]

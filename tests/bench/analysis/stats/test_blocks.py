@@ -1,6 +1,5 @@
 """Differences between conditions against scipy's t-tests and a regression by statsmodels."""
 
-import itertools
 import math
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
-from bench.analysis.stats.blocks import contrast, fit, seed_means, superiority
+from bench.analysis.stats.blocks import contrast, fit, seed_means
 
 
 def regression(table, weights):
@@ -96,17 +95,6 @@ def test_the_correlation_is_that_of_the_paired_values():
     assert fit(many).correlation == pytest.approx(0, abs=0.01)
     assert fit(shared).correlation == pytest.approx(0.5, abs=0.05)
     assert math.isnan(fit([[1.0], [2.0]]).correlation)
-
-
-def test_superiority_counts_pairs():
-    first, second = [3, 1, 2], [2, 0, 2, 5]
-    pairs = itertools.product(first, second)
-    expected = np.mean([(a > b) + (a == b) / 2 for a, b in pairs])
-    assert superiority(first, second) == pytest.approx(expected)
-    u = stats.mannwhitneyu(first, second).statistic
-    assert superiority(first, second) == pytest.approx(u / 12)
-    assert superiority([1.0, math.nan], [0.0]) == 1
-    assert math.isnan(superiority([], [1.0]))
 
 
 def test_means_over_conditions_by_seed():
