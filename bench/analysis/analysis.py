@@ -11,6 +11,7 @@ from bench.analysis.effects.collapse import Collapse
 from bench.analysis.effects.comparisons import Comparison, compare
 from bench.analysis.effects.estimates import estimates, varying
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
+from bench.analysis.effects.image_claims import ImageClaim, image_claims
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
 from bench.analysis.effects.other_metrics import ByMetric, by_other_metrics
 from bench.analysis.effects.runs import Runs, runs
@@ -142,6 +143,18 @@ class Analysis(Results):
             return ()
         known = stored_looks.read(self.store)
         return stored_looks.undeclared(known, self.look, complete=looks.complete(self))
+
+    @cached_property
+    def image_claims(self) -> dict[str, ImageClaim]:
+        """Name of a comparison → what it says of other images than those evaluated.
+
+        None after an undeclared look, since these tests are for one number of seeds.
+        """
+        if self.earlier_looks:
+            return {}
+        found, higher = self.effects, self.plan.higher_is_better
+        compared, runs = found.comparisons, self.runs
+        return image_claims(self, runs, compared, delta=found.delta, higher_is_better=higher)
 
     @cached_property
     def image_intervals(self) -> dict[str, ImageInterval]:

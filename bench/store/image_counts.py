@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.evaluation.counts import ImageCounts
-from bench.store.details import Details
+from bench.store.details import Details, OfImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class Counts:
     pixels: NDArray[np.int64]  # (K,), what stands there
     soft: NDArray[np.float64] | None  # (2, N, C), `intersection` and `predicted`, if stored
     train_pixels: tuple[int, ...] | None  # how many training pixels each class has, if stored
+    own: Mapping[str, NDArray[np.float64]]  # score that the dataset or user adds → (N,), by image
 
     def matrices(self) -> NDArray[np.int64]:
         """Return the (N, C, C) matrices, rows = truth."""
@@ -72,7 +73,20 @@ def pack(details: Details, classes: int) -> Counts | None:
         sums = np.array(rows, np.float64).reshape(2, images, classes)
     if trained_on is not None and len(trained_on) != classes:
         raise ValueError(f"train_pixels: {len(trained_on)} numbers for {classes} classes")
-    return Counts(confusion.images, classes, cells, pixels.copy(), sums, trained_on)
+    own = _own_scores(details.per_image, confusion.images)
+    return Counts(confusion.images, classes, cells, pixels.copy(), sums, trained_on, own)
+
+
+def _own_scores(
+    per_image: Mapping[str, OfImage], names: Sequence[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Return score → its values by image, NaN where undefined; none unless all images have it."""
+    if any(name not in per_image for name in names):
+        return {}
+    scores = [per_image[name].scores for name in names]
+    shared = [score for score in scores[0] if all(score in one for one in scores)]
+    # None becomes NaN.
+    return {score: np.array([one[score] for one in scores], np.float64) for score in shared}
 
 
 @contextlib.contextmanager

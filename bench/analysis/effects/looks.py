@@ -45,7 +45,7 @@ def always_valid(
     p = [_p(one) for one in found]
     same = [_p_equivalent(one, delta) for one in found]
 
-    def detectable(one: Estimate, df: int, error: float) -> float:
+    def detectable(one: Estimate, df: float, error: float) -> float:
         needed = e_process.critical_value(df, information(one, error), ALPHA / family)
         return power.detectable(needed, df) * error if math.isfinite(needed) else math.inf
 

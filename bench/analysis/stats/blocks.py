@@ -48,7 +48,7 @@ class Contrast:
 
     difference: float = math.nan
     error: float = math.nan
-    df: int = 0
+    df: float = 0  # of crossed runs and images, no whole number
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan

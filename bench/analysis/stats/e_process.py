@@ -17,7 +17,7 @@ from bench.analysis.stats.sample import ALPHA
 PRIOR = 2.0
 
 
-def log_e(t: float, df: int, information: float, prior: float = PRIOR) -> float:
+def log_e(t: float, df: float, information: float, prior: float = PRIOR) -> float:
     """Return the logarithm of the e-value of a t statistic; 0 where nothing can be tested.
 
     ``information`` is the variance of a run over that of the estimated difference: n / 2 for n
@@ -40,13 +40,13 @@ def log_e(t: float, df: int, information: float, prior: float = PRIOR) -> float:
     )
 
 
-def p_value(t: float, df: int, information: float, prior: float = PRIOR) -> float:
+def p_value(t: float, df: float, information: float, prior: float = PRIOR) -> float:
     """Return 1 / e, at most 1: a p value at whatever number of seeds it is computed."""
     return math.exp(-max(0.0, log_e(t, df, information, prior)))
 
 
 def critical_value(
-    df: int, information: float, alpha: float = ALPHA, prior: float = PRIOR
+    df: float, information: float, alpha: float = ALPHA, prior: float = PRIOR
 ) -> float:
     """Return what |t| has to reach for e = 1 / α; infinite where so few runs cannot show it.
 
@@ -63,7 +63,7 @@ def critical_value(
 
 
 def equivalence(
-    difference: float, error: float, df: int, information: float, delta: float
+    difference: float, error: float, df: float, information: float, delta: float
 ) -> float:
     """Return an always-valid p of the test that a difference lies within ±δ.
 

@@ -24,9 +24,12 @@ def draws(images: int, generator: np.random.Generator, *, count: int = 1000) -> 
 
 
 def totals(matrices: NDArray[np.int64]) -> Array:
-    """Return (3, N, C) pixels that are right, true and predicted, of (N, C, C), rows = truth."""
-    right = np.diagonal(matrices, axis1=1, axis2=2)
-    return np.array([right, matrices.sum(2), matrices.sum(1)], dtype=np.float64)
+    """Return (..., 3, N, C) pixels that are right, true and predicted, of (..., N, C, C).
+
+    Rows of the matrices are the truth.
+    """
+    right = np.diagonal(matrices, axis1=-2, axis2=-1)
+    return np.stack([right, matrices.sum(-1), matrices.sum(-2)], -3).astype(np.float64)
 
 
 def interval(counted: Array, drawn: Array, score: Score) -> tuple[float, float]:
@@ -51,10 +54,18 @@ def _mean_ratio(parts: Array, wholes: Array) -> Array:
     return np.where(counts > 0, ratios.sum(-1) / np.maximum(counts, 1), np.nan)
 
 
+def _weighted_iou(right: Array, truth: Array, predicted: Array) -> Array:
+    whole = truth + predicted - right
+    ratios = np.divide(right, whole, out=np.zeros_like(right), where=whole > 0)
+    return _mean_ratio((truth * ratios).sum(-1, keepdims=True), truth.sum(-1, keepdims=True))
+
+
 SCORES: Mapping[str, Score] = {
     "mean_iou": lambda right, truth, predicted: _mean_ratio(right, truth + predicted - right),
+    "frequency_weighted_iou": _weighted_iou,
     "pixel_accuracy": lambda right, truth, _: _mean_ratio(
         right.sum(-1, keepdims=True), truth.sum(-1, keepdims=True)
     ),
     "mean_class_accuracy": lambda right, truth, _: _mean_ratio(right, truth),
+    "dice": lambda right, truth, predicted: _mean_ratio(2 * right, truth + predicted),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from bench.analysis.analysis import Analysis, Effects
 from bench.analysis.stats.anova import HIGHER, RESIDUAL, SEED
@@ -12,6 +13,7 @@ from bench.report.content.numbers import fixed, p_value, score, seeds, significa
 from bench.report.content.table import Column, Table, of_metric, table
 
 _OTHER_SOURCES = {HIGHER: "interactions of three or more", RESIDUAL: "residual"}
+_SUCH = Column("such_images", "on such images", "verdict", optional=True)
 _P, _TWO = Column("p", "p", "number", p_value), fixed(2)
 
 
@@ -32,6 +34,7 @@ def effect_table(results: Analysis) -> Table:
         (effect, [one.difference for one in contrasts]),
         (interval, [(one.low, one.high) for one in compared]),
         (Column("verdict", "verdict", "verdict"), [words.verdict(found, one) for one in compared]),
+        (_SUCH, [words.on_such_images(results, one) for one in compared]),
         (needed, [words.seeds_needed(one) for one in compared]),
         (_P, [one.p for one in contrasts]),
         (p_corrected, [one.p_adjusted if corrected else None for one in compared]),
@@ -80,6 +83,26 @@ def interaction_table(results: Analysis) -> Table:
         (effect, [one.contrast.difference for one in simple]),
         (interval, [(one.contrast.low, one.contrast.high) for one in simple]),
         (_P, [one.contrast.p for one in simple]),
+    )
+
+
+def claim_table(results: Analysis) -> Table:
+    """Return a row for each claim about such images, with its interval."""
+    claims = {name: claim for name, claim in results.image_claims.items() if claim.verdict}
+    compared = [one for one in results.effects.comparisons if one.name in claims]
+    contrasts = [claim.contrast for claim in claims.values()]
+    effect, interval = effect_columns(results.effects)
+    interval = replace(interval, label="95 % interval on such images")
+    p_corrected = Column("p_corrected", "p corrected", "number", p_value)
+    return table(
+        (Column("name", "compared with the baseline"), claims),
+        (effect, [one.difference for one in contrasts]),
+        (interval, [(one.low, one.high) for one in contrasts]),
+        (_SUCH, [words.on_such_images(results, one) for one in compared]),
+        (_P, [one.p for one in contrasts]),
+        (p_corrected, [claim.p_adjusted for claim in claims.values()]),
+        (Column("df", "df", "number", fixed(1)), [one.df for one in contrasts]),
+        (Column("images", "images", "number", whole), [one.images for one in claims.values()]),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from bench.analysis.analysis import Effects
+from bench.analysis.analysis import Analysis, Effects
 from bench.analysis.effects.comparisons import Comparison
 from bench.analysis.effects.other_metrics import ByMetric
 from bench.analysis.scales import MINUS, Scale
 from bench.analysis.stats.verdicts import EQUIVALENT, INCONCLUSIVE
+from bench.report.content.numbers import listed
 
 Compared = Effects | ByMetric
 
@@ -48,6 +49,35 @@ def verdict(found: Effects, comparison: Comparison) -> str:
     if comparison.reason:
         return f"{comparison.verdict}: {comparison.reason}"
     return comparison.verdict
+
+
+def on_such_images(results: Analysis, comparison: Comparison) -> str:
+    """Return the verdict for such images in words; empty where no comparison has one."""
+    claims = results.image_claims
+    if comparison.name not in claims or not any(claim.verdict for claim in claims.values()):
+        return ""
+    claim = claims[comparison.name]
+    if claim.verdict == EQUIVALENT:
+        return f"equivalent within {margin(results.effects)}"
+    return claim.verdict or f"not known: {claim.reason}"
+
+
+def beyond_these_images(results: Analysis) -> str:
+    """Return what the answer adds about such images; empty where nothing is claimed."""
+    decided = [one for one in results.effects.comparisons if one.verdict != INCONCLUSIVE]
+    claims = [results.image_claims.get(one.name) for one in decided]
+    if not any(claim and claim.verdict for claim in claims):
+        return ""
+    holds = [
+        one.name
+        for one, claim in zip(decided, claims, strict=True)
+        if claim and claim.verdict == one.verdict
+    ]
+    if not holds:
+        return "; on other such images this is not shown"
+    if len(holds) == len(decided):
+        return "; on other such images too"
+    return f"; on other such images this is shown of {listed(holds)} only"
 
 
 def margin(found: Effects) -> str:

@@ -295,12 +295,26 @@ def test_interactions_and_anova_follow_the_arms_in_a_factorial(example):
     assert "Interactions" not in render(example("one at a time"))
 
 
-def test_intervals_over_images_are_a_table_of_their_own(make_store):
+def test_what_holds_for_other_images_is_folded_below_a_column_of_verdicts(make_store):
     text = render(make_store(seeds=(0, 1), counted=12, images=0))
-    header, *body = rows(text, "Intervals over images")
-    assert header[2:] == ["95 % interval over images", "images"]
-    assert [(row[0], row[3]) for row in body] == [("ce", "12"), ("dice", "12")]
+    header, effect = rows(text, "Effects")
+    assert header[4] == "on such images"
+    assert "Verdicts are about these 12 images and other seeds." in text
+    claims, claim = rows(text, "Other images")
+    assert claims[2:4] == ["95 % interval on such images", "on such images"]
+    assert claim[3] == effect[4]
+    arms = text[text.index("| arm | mean IoU | 95 % interval over images | images |") :]
+    assert arms.count("| 12 |") >= 2
     assert "not about other training runs" in text
+
+
+def test_few_images_are_said_to_speak_for_themselves_only(make_store):
+    text = render(make_store(counted=9, images=0))
+    assert (
+        "about these 9 images and other seeds, and say nothing of other images: fewer than 10"
+        in text
+    )
+    assert "on such images" not in text
 
 
 @pytest.mark.parametrize("name", ["nothing run", "all failed"])

@@ -23,6 +23,9 @@ def slow(metric, matrix):
         right, truth, predicted = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
         return {
             "mean_iou": np.nanmean(right / (truth + predicted - right)),
+            "dice": np.nanmean(2 * right / (truth + predicted)),
+            "frequency_weighted_iou": np.nansum(truth * right / (truth + predicted - right))
+            / matrix.sum(),
             "pixel_accuracy": right.sum() / matrix.sum(),
             "mean_class_accuracy": np.nanmean(right / truth),
         }[metric]

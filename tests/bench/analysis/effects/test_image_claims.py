@@ -1,0 +1,92 @@
+"""Claims about such images, of stores that hold counts by image."""
+
+import dataclasses
+
+import pytest
+
+from bench.analysis.analysis import load
+from bench.analysis.stats.verdicts import BETTER, INCONCLUSIVE
+from bench.report.content import words
+
+CLEAR = {(arm, seed): 0.5 + 0.3 * arm + 0.001 * seed for arm in (0, 1) for seed in range(3)}
+FACTORS = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}
+
+
+def the_claim(results):
+    (claim,) = results.image_claims.values()
+    return claim
+
+
+def test_a_claim_has_the_plain_difference_and_no_smaller_error_than_runs_alone(make_store):
+    results = load(make_store(images=0, counted=16))
+    claim, (one,) = the_claim(results), results.effects.comparisons
+    assert claim.images == 16
+    assert claim.contrast.difference == pytest.approx(one.contrast.difference)
+    assert claim.contrast.error > one.contrast.error
+    assert claim.p_adjusted == claim.contrast.p
+
+
+def test_what_is_large_against_images_and_runs_is_claimed(make_store):
+    results = load(make_store(images=0, counted=40, values=CLEAR))
+    (one,) = results.effects.comparisons
+    assert one.verdict == the_claim(results).verdict == BETTER
+    assert words.beyond_these_images(results) == "; on other such images too"
+
+
+def test_a_claim_says_no_more_than_the_verdict_on_these_images(make_store):
+    results = load(make_store(images=0, counted=40, values=CLEAR))
+    (one,) = results.effects.comparisons
+    unsure = dataclasses.replace(one, verdict=INCONCLUSIVE)
+    results.__dict__["effects"] = dataclasses.replace(results.effects, comparisons=(unsure,))
+    assert the_claim(results).verdict == INCONCLUSIVE
+    assert words.beyond_these_images(results) == ""
+
+
+@pytest.mark.parametrize("design", ["full_factorial", "one_at_a_time"])
+def test_every_comparison_has_a_claim_from_the_seeds_that_finished(make_store, design):
+    options = {"factors": FACTORS, "design": design, "failures": {(1, 2): "diverged"}}
+    results = load(make_store(images=0, counted=12, seeds=range(4), **options))
+    claims = results.image_claims
+    assert list(claims) == ["train.loss = dice", "model.upsampling = transposed"]
+    for one in results.effects.comparisons:
+        assert claims[one.name].contrast.difference == one.contrast.difference
+        assert claims[one.name].contrast.error >= one.contrast.error
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"counted": 9}, "fewer than 10"),
+        ({"counted": 16, "without": ("confusion",)}, "not stored"),
+    ],
+)
+def test_too_little_to_say_anything_of_other_images_is_said(make_store, options, reason):
+    results = load(make_store(images=0, **options))
+    assert reason in the_claim(results).reason
+    assert not the_claim(results).verdict
+
+
+def test_runs_on_different_images_have_no_claim(make_store):
+    results = load(make_store(images=0, counted=16))
+    key = results.done["key"].iloc[0]
+    others = tuple(f"other_{name}" for name in results.counts[key].names)
+    results.counts[key] = dataclasses.replace(results.counts[key], names=others)
+    assert "same images" in the_claim(results).reason
+
+
+def test_a_class_in_few_images_is_named(make_store):
+    results = load(make_store(images=0, counted=16))
+    for key, counts in results.counts.items():
+        image, truth = (
+            counts.cells // counts.classes**2,
+            counts.cells // counts.classes % counts.classes,
+        )
+        kept = (truth != 0) | (image < 3)
+        cells, pixels = counts.cells[kept], counts.pixels[kept]
+        results.counts[key] = dataclasses.replace(counts, cells=cells, pixels=pixels)
+    name = results.classes["class"].iloc[0]
+    assert the_claim(results).reason == f"{name} is in only 3 of 16 images"
+
+
+def test_speeds_are_not_about_images(make_store):
+    assert load(make_store(measure="throughput", metric="images_per_second")).image_claims == {}
