@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -25,7 +25,8 @@ class Counts:
     pixels: NDArray[np.int64]  # (K,), what stands there
     soft: NDArray[np.float64] | None  # (2, N, C), `intersection` and `predicted`, if stored
     train_pixels: tuple[int, ...] | None  # how many training pixels each class has, if stored
-    own: Mapping[str, NDArray[np.float64]]  # score that the dataset or user adds → (N,), by image
+    # Score that the dataset or a user adds → (N,), by image, NaN where undefined.
+    own: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def matrices(self) -> NDArray[np.int64]:
         """Return the (N, C, C) matrices, rows = truth."""
