@@ -167,5 +167,6 @@ def _estimate(prepared: Prepared, unfinished: set[str]) -> str:
         seconds = estimate.seconds(measure, trials, store, root=prepared.root, device=device)
     except (RuntimeError, MemoryError) as error:  # such a network does not fit, say
         return f"the time cannot be estimated ({' '.join(str(error).split())[:200]})"
-    about = f"about {progress.duration(seconds)} for the other {len(trials)} on {device}"
+    most = "at most " * any(trial.arm.settings.train.patience for trial in trials)
+    about = f"{most}about {progress.duration(seconds)} for the other {len(trials)} on {device}"
     return f"{about} (good to a factor of two)"

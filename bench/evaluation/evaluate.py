@@ -60,13 +60,15 @@ class EvaluateSettings(Settings):
             component_options.check("metric", name, options, GIVEN)
         return metrics
 
-    def effective(self) -> dict[str, Any]:
+    def effective(self, *, stops: bool = False) -> dict[str, Any]:
         """Return the settings that decide weights or scores, as JSON.
 
         What is kept decides neither; nor does how often a training is watched by which no epoch is
-        chosen.
+        chosen, unless what is seen then ``stops`` it.
         """
-        shown = {"panels", "extremes", "checkpoint", *([] if self.keep == "best" else ["every"])}
+        shown = {"panels", "extremes", "checkpoint"}
+        if self.keep != "best" and not stops:
+            shown.add("every")
         return self.model_dump(mode="json", exclude=shown)
 
     def keeps(self, size: int) -> bool:

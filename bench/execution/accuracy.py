@@ -122,14 +122,16 @@ def _watched(settings: TrialSettings, dataset: Dataset) -> str | None:
     """Name the split that is scored during training: never the test images.
 
     A final run may train on the validation images too. Then there is nothing to watch, and nothing
-    to choose an epoch by.
+    to choose an epoch by. What chooses an epoch or stops the training is the same split whichever
+    one is scored at the end.
     """
     wanted = settings.evaluate
+    decides = wanted.keep == "best" or settings.train.patience is not None
     if wanted.split == TUNE:
         return TUNE
-    if wanted.split != "test" and wanted.keep != "best":
+    if wanted.split != "test" and not decides:
         return wanted.split
-    return "val" if wanted.keep == "best" or "val" in dataset.splits else None
+    return "val" if decides or "val" in dataset.splits else None
 
 
 def network(
@@ -174,7 +176,7 @@ def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> M
         **scored.result,
         watched_split=setup.watched,
         chosen_epoch=trained.epoch,
-        counts=_counts(setup, scored.images),
+        counts=_counts(setup, scored.images, len(trained.history)),
         training_seconds=trained.seconds,
         memory=peaks,
         input=Input(**asdict(setup.predictor.normalisation)),
@@ -184,7 +186,7 @@ def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> M
     return Measured(result, {**known, **scored.details})
 
 
-def _counts(setup: Setup, evaluated: int) -> dict[str, float]:
+def _counts(setup: Setup, evaluated: int, epochs: int) -> dict[str, float]:
     settings, batches = setup.settings, setup.batches
     size = batches.order.batch_size
     return {
@@ -192,6 +194,7 @@ def _counts(setup: Setup, evaluated: int) -> dict[str, float]:
         "dropped_images": batches.crops.dropped,
         "evaluated_images": evaluated,
         "parameters": sum(parameter.numel() for parameter in setup.model.parameters()),
-        "steps": settings.train.epochs * len(batches),
+        "epochs": epochs,
+        "steps": epochs * len(batches),
         **flops.of(settings.model, settings.train, setup.dataset, setup.predictor, batch_size=size),
     }

@@ -95,6 +95,8 @@ class Bars(Progress):
 
     def finished(self, record: Record, *, again: bool = False) -> None:
         self.over.append(record.key)
+        if record.stopped_after and record.key in self.trials:
+            self.bars.update(self.trials[record.key], total=record.stopped_after)
         self.bars.update(self.whole, advance=not again)
         line = f"{trial_name(record)}: {outcome(record)}{AGAIN * again}"
         self.bars.console.print(line, markup=False, emoji=False, highlight=False)
@@ -133,7 +135,8 @@ def outcome(record: Record) -> str:
         limit = "" if share is None else f", {share:.0%} of roofline"
         return f"{record.throughput.images_per_second:,.1f} images/s{limit}"
     score, classes = record.metric("mean_iou"), record.metric("classes_averaged")
-    return f"mIoU {'undefined' if score is None else f'{score:.3f}'} over {classes} classes"
+    early = f", stopped after epoch {record.stopped_after}" if record.stopped_after else ""
+    return f"mIoU {'undefined' if score is None else f'{score:.3f}'} over {classes} classes{early}"
 
 
 def duration(seconds: float) -> str:

@@ -208,8 +208,16 @@ def _check_arm(experiment: Experiment, arm: Arm, dataset: Dataset) -> None:
         border_weights.check(dataset, train.border_weights)
     normalisation.check(train.normalisation, dataset)
     losses.check_classes(train.loss, train.loss_options, dataset.classes)
+    patience = f"{experiment.name}: train.patience:"
     if not MEASUREMENTS[experiment.measure].trains:
+        if train.patience is not None:
+            raise UserError(f"{patience} nothing is trained if {experiment.measure} is measured")
         return
+    if train.patience is not None and evaluate.split != TUNE and "val" not in dataset.splits:
+        raise UserError(
+            f"{patience} {dataset.name} has no val split here, so there is no score to stop by; "
+            f"it has {', '.join(dataset.splits)}"
+        )
     watched = ["val"] if evaluate.keep == "best" and evaluate.split != TUNE else []
     for split in (evaluate.split, *watched):
         if split not in dataset.splits:

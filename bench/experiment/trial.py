@@ -44,7 +44,9 @@ WITH_IMAGES = ("loader", "train_step")  # passes for which the dataset's images 
 READS: dict[str, tuple[str, ...]] = {  # pass → settings of training that it reads
     "forward": _NETWORK,
     "forward+backward": (*_NETWORK, "loss", "loss_options"),
-    "train_step": tuple(name for name in TrainSettings.model_fields if name != "epochs"),
+    "train_step": tuple(
+        name for name in TrainSettings.model_fields if name not in ("epochs", "patience")
+    ),
     "loader": (
         *_BATCH,
         "small_images",
@@ -102,7 +104,7 @@ class TrialSettings(Settings):
             "data": self.data.model_dump(mode="json"),
             "model": self.model.effective(),
             "train": self.train.effective(),
-            "evaluate": self.evaluate.effective(),
+            "evaluate": self.evaluate.effective(stops=self.train.patience is not None),
         }
 
     def components(self, measure: str) -> tuple[Component, ...]:

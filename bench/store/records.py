@@ -85,6 +85,15 @@ class Record(Stored):
         """The result, if a pass was timed."""
         return self.result if isinstance(self.result, ThroughputResult) else None
 
+    @property
+    def stopped_after(self) -> int | None:
+        """After how many epochs its training stopped early, by its patience; None if not early."""
+        train = self.settings.get("train", {})
+        if self.accuracy is None or train.get("patience") is None:
+            return None
+        epochs = int(self.accuracy.counts["epochs"])
+        return None if epochs == train["epochs"] else epochs
+
     def metric(self, name: str) -> float | None:
         """Return the value of a metric, such as ``mean_iou`` or ``iou[car]``; None without one."""
         if self.result is None:

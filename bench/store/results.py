@@ -84,7 +84,7 @@ class AccuracyResult(Stored):
     chosen_epoch: Whole = Field(description="whose weights were evaluated")
     metrics: Scores = Field(description="of the split; None where undefined; lists are by class")
     counts: Mapping[str, Whole | NotNegative] = Field(
-        description="images, parameters, steps, FLOPs"
+        description="images, parameters, epochs, steps, FLOPs"
     )
     training_seconds: NotNegative | None = Field(
         None, description="of all epochs, also those before an interruption"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,10 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: a row for each epoch, and the epoch whose weights the model has."""
+    """A finished training: a row for each epoch, and the epoch whose weights the model has.
+
+    With ``patience`` there may be fewer epochs than the settings say.
+    """
 
     history: list[EpochRow]
     epoch: int
@@ -49,7 +52,8 @@ def train(
 
     It is evaluated every ``evaluate_every`` epochs and after the last. ``keep`` says which weights
     it has afterwards: those of the last epoch, or of the evaluated epoch with the largest
-    ``mean_iou`` (the first of equals). ``on_epoch`` is called with each row of the history.
+    ``mean_iou`` (the first of equals). ``is_over`` says when it ends. ``on_epoch`` is called with
+    each row of the history.
 
     Raises:
         Diverged: if the mean loss of an epoch is not finite.
@@ -61,24 +65,44 @@ def train(
     for earlier in state.history:
         on_epoch(earlier)
 
-    for epoch in range(len(state.history) + 1, settings.epochs + 1):
-        started = time.perf_counter()
+    while not is_over(state.history, settings):
+        epoch, started = len(state.history) + 1, time.perf_counter()
         row = _epoch(step, batches, epoch, device)
         if epoch % evaluate_every == 0 or epoch == settings.epochs:
-            row["metrics"] = scores = dict(evaluate(model))
-            score, best = scores.get("mean_iou"), state.best
-            if keep == "best" and score is not None and (best is None or score > best[0]):
-                state.best = score, epoch, copy.deepcopy(model.state_dict())
+            row["metrics"] = dict(evaluate(model))
         state.history.append(row)
+        if keep == "best" and best_epoch(state.history) == epoch:
+            state.best = row["metrics"]["mean_iou"], epoch, copy.deepcopy(model.state_dict())
         state.seconds += time.perf_counter() - started
         on_epoch(row)
-        if epoch < settings.epochs:
+        if not is_over(state.history, settings):
             checkpointer.save(state, model, step)
 
     if state.best is None:
-        return Trained(state.history, settings.epochs, state.seconds)
+        return Trained(state.history, len(state.history), state.seconds)
     model.load_state_dict(state.best[2])
     return Trained(state.history, state.best[1], state.seconds)
+
+
+def is_over(history: Sequence[EpochRow], settings: TrainSettings) -> bool:
+    """Tell whether a training ends after some epochs.
+
+    It does after the last of its epochs, and where an evaluation finds that the best score is
+    ``patience`` epochs old. That follows from the history alone, so that a training that was
+    interrupted ends where it would have ended.
+    """
+    if len(history) >= settings.epochs:
+        return True
+    if settings.patience is None or not history or "metrics" not in history[-1]:
+        return False
+    return len(history) - best_epoch(history) >= settings.patience
+
+
+def best_epoch(history: Sequence[EpochRow]) -> int:
+    """Return the evaluated epoch with the largest ``mean_iou``, the first of equals; 0 if none."""
+    scores = {row["epoch"]: row.get("metrics", {}).get("mean_iou") for row in history}
+    defined = {epoch: score for epoch, score in scores.items() if score is not None}
+    return max(defined, key=lambda epoch: defined[epoch], default=0)
 
 
 def _epoch(step: Step, batches: Batches, epoch: int, device: torch.device) -> EpochRow:

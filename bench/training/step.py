@@ -49,6 +49,12 @@ class TrainSettings(BatchSettings):
         "(those of ImageNet), or a range of pixel values that becomes −1 to 1",
     )
     epochs: int = Field(12, ge=1, le=1_000_000)
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="stop when the best mean IoU on the watched split is this many epochs old; "
+        "null: train for all epochs",
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
@@ -63,8 +69,11 @@ class TrainSettings(BatchSettings):
     def effective(self) -> dict[str, Any]:
         """Return the settings that change the result, as JSON."""
         unread = set() if losses.takes_weights(self.loss) else {"border_weights"}
-        if self.normalisation == "full_range":  # as it was before there was this setting
+        # As it was before there were these settings.
+        if self.normalisation == "full_range":
             unread.add("normalisation")
+        if self.patience is None:
+            unread.add("patience")
         return self.model_dump(mode="json", exclude=unread)
 
     @field_validator("loss")

@@ -236,6 +236,7 @@ def _scored(real, own, *, rename, images, ranked, dropped, epochs):
         train_images=real["counts"]["train_images"] - dropped,
         dropped_images=dropped,
         parameters=123456,
+        epochs=epochs,
     )
     return changed(
         real,

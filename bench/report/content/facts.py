@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +14,7 @@ from bench.analysis.analysis import Analysis
 from bench.report.tables.summaries import is_balanced
 from bench.store.frame import DONE, study_history
 from bench.store.labels import text
+from bench.store.records import Record
 
 
 def varied(results: Analysis) -> list[str]:
@@ -105,6 +109,57 @@ def chosen_on_val(results: Analysis) -> bool:
     return "best" in kept and "val" in scored(results, "split")
 
 
+@dataclass(frozen=True)
+class StoppedEarly:
+    """Trainings that stopped before their last epoch."""
+
+    trials: int
+    of: int  # finished
+    fewest: int  # epochs of those that stopped
+    most: int
+    unequal: bool  # whether arms were trained for different numbers of epochs on average
+    schedules: list[str]  # of the learning rate, that were cut off
+    watched: list[str]  # splits whose scores decided
+    reported_too: list[str]  # those of them that scores are of
+
+
+def stops_early(results: Analysis) -> bool:
+    """Tell whether trainings may stop before their last epoch."""
+    return any(_train(one).get("patience") is not None for one in results.records.values())
+
+
+def stopped_early(results: Analysis) -> StoppedEarly | None:
+    """Return what there is to know of trainings that stopped before their last epoch, if any."""
+    done = [one for one in results.records.values() if one.status == DONE]
+    stopped = [one for one in done if one.stopped_after is not None]
+    if not stopped:
+        return None
+    epochs = [one.stopped_after for one in stopped if one.stopped_after is not None]
+    of_arms = results.done["epochs"].groupby(results.done["arm"]).mean()
+    found = [one.accuracy for one in stopped if one.accuracy is not None]
+    return StoppedEarly(
+        trials=len(stopped),
+        of=len(done),
+        fewest=min(epochs),
+        most=max(epochs),
+        unequal=of_arms.nunique() > 1,
+        schedules=sorted({name for one in stopped if (name := _cut_off(_train(one)))}),
+        watched=sorted({str(one.watched_split) for one in found}),
+        reported_too=sorted({one.split for one in found if one.split == one.watched_split}),
+    )
+
+
+def _train(record: Record) -> Mapping[str, Any]:
+    return record.settings.get("train", {})
+
+
+def _cut_off(train: Mapping[str, Any]) -> str | None:
+    """Return the schedule of a training, if its last epochs have other rates than the first."""
+    schedule = train["schedule"]
+    steps = schedule["name"] == "step" and schedule["step_size"] >= train["epochs"]
+    return None if steps or schedule["name"] == "constant" else schedule["name"]
+
+
 def notes(results: Analysis) -> list[str]:
     """Return what data sets say about scores on them."""
     accuracies = (one.accuracy for one in results.records.values() if one.status == DONE)
@@ -122,4 +177,4 @@ def study_scores(results: Analysis) -> dict[str, pd.DataFrame]:
     """Return arm → the last epoch of its runs that have the original study's score."""
     groups = dict(iter(study_history(results).groupby("arm", sort=False)))
     found = {arm: groups[arm] for arm in results.arms if arm in groups}
-    return {arm: rows[rows["epoch"] == rows["epoch"].max()] for arm, rows in found.items()}
+    return {arm: rows.drop_duplicates("key", keep="last") for arm, rows in found.items()}

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.analysis import Analysis
+from bench.report.content.facts import stops_early
 from bench.report.content.numbers import seconds, whole
 from bench.report.content.table import Column, Table, of_metric, picked, table
 from bench.report.tables import summaries
@@ -22,6 +23,7 @@ _ARM, _N = Column("arm", "arm"), Column("n", "n", "number", whole)
 _INTERVAL = Column("interval", "95 % interval", "interval")
 _WITHOUT = Column("without_result", "without result", optional=True)
 _STATUS = Column("status", "status")
+_EPOCHS = ("epochs_min", "epochs_max")
 _SECONDS = Column("seconds", "seconds", "number", seconds)
 
 
@@ -33,12 +35,14 @@ def arm_table(results: Analysis) -> Table:
         extra = [name for name in extra if not name.endswith("_accuracy")]
     averaged = Column("classes_averaged", "classes averaged", "range")
     low, high = "classes_averaged_min", "classes_averaged_max"
+    epochs = Column("epochs", "epochs trained", "range")
     return table(
         (_ARM, _marked(frame, "arm")),
         _spread(frame, metric),
         (_N, frame["n"]),
         (_INTERVAL, _pairs(frame, "low", "high")),
         *([(averaged, _pairs(frame, low, high))] if results.measurement.trains else []),
+        *([(epochs, _pairs(frame, *_EPOCHS))] if stops_early(results) else []),
         *(_spread(frame, name) for name in extra),
         *picked(frame, Column("parameters", "parameters", "number", whole)),
         (_SECONDS, frame["seconds_mean"]),
@@ -65,6 +69,7 @@ def level_table(results: Analysis) -> Table:
 def trial_table(results: Analysis) -> Table:
     """Return a row for every trial of the plan."""
     counts = ["classes_averaged", "chosen_epoch"] if results.measurement.trains else []
+    counts += ["epochs"] if stops_early(results) else []
     frame = _by_arm(results, results.trials)
     frame = frame.reindex(columns=["arm", "seed", "status", *results.scores, *counts, "seconds"])
     scores = map(of_metric, results.scores)

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench import metrics
 from bench.analysis.analysis import Analysis
+from bench.report.content.facts import stopped_early
 from bench.report.figures.axes import legend_beside
 from bench.report.figures.choice import left_out
 from bench.report.figures.lettering import handle
@@ -50,6 +51,8 @@ def curves(results: Analysis) -> Figure | None:
         "Learning curves. Thin lines are single seeds; thick ones are the mean over the seeds that "
         "finished, and bands reach from the lowest of these to the highest. A cross marks where a "
         "trial ended early. Different losses are not on a common scale."
+        + " A training that its patience stopped has no cross, and means go as far as all of these."
+        * (stopped_early(results) is not None)
         + " Each row shows some arms in colour; grey lines are the means of the others."
         * (count > 1)
         + left_out(results, labels)

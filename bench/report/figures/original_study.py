@@ -57,7 +57,9 @@ def original_study(results: Analysis) -> Figure | None:
 
 
 def _arm(axes: Axes, label: str, history: pd.DataFrame) -> None:
-    means = history.groupby("epoch").mean(numeric_only=True)
+    by_epoch = history.groupby("epoch")
+    runs = by_epoch.size()
+    means = by_epoch.mean(numeric_only=True)[runs == runs.max()]  # as far as all of them trained
     epochs = means.index.to_numpy("float64")
     for _, run in history.groupby("seed"):
         axes.plot(run["epoch"], run["study_iou"], color=_STUDY, lw=0.8, alpha=0.6)

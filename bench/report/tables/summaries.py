@@ -51,6 +51,8 @@ def arms(results: Analysis) -> pd.DataFrame:
         for end in ("min", "max"):
             averaged = done["classes_averaged"].agg(end) if "classes_averaged" in known else None
             columns[f"classes_averaged_{end}"] = averaged
+            if "epochs" in known:  # records of older versions do not say
+                columns[f"epochs_{end}"] = done["epochs"].agg(end)
         counts += ["train_images", "dropped_images"]
     columns |= {name: done[name].first() if name in known else None for name in counts}
     columns |= {name: done[name].first() for name in _FLOPS if name in known}

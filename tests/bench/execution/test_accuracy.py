@@ -169,7 +169,7 @@ def test_counts_say_what_was_done():
     counts = found.result.counts
     classes = len(found.result.classes)
     parameters = sum(p.numel() for p in UNet(3, classes, base_channels=4, depth=2).parameters())
-    done = {"train_images": 4, "dropped_images": 0, "evaluated_images": 3, "steps": 4}
+    done = {"train_images": 4, "dropped_images": 0, "evaluated_images": 3, "steps": 4, "epochs": 2}
     assert counts == {**counts, **done, "parameters": parameters, "step_pixels": 2 * 32 * 32}
     assert found.result.memory is None  # on a CPU
 
@@ -214,6 +214,19 @@ def test_weights_are_the_same_however_often_a_training_is_watched():
         measure(evaluate={"split": split})[1].result.checkpoint for split in ("train", "test")
     }
     assert len(weights) == 1
+
+
+def test_what_stops_a_training_is_the_same_whichever_split_is_scored():
+    kept = {}
+    for split in ("val", "test", "train"):
+        train = {"epochs": 6, "patience": 1, "learning_rate": 0.1}
+        _, found, _ = measure(train=train, evaluate={"split": split})
+        history = found.details["history"]
+        assert found.result.watched_split == "val"
+        assert found.result.chosen_epoch == found.result.counts["epochs"] == len(history) < 6
+        assert found.result.counts["steps"] == 2 * len(history)
+        kept[split] = found.result.checkpoint
+    assert len(set(kept.values())) == 1
 
 
 def test_an_unpadded_network_goes_through():

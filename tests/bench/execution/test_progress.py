@@ -30,6 +30,14 @@ def record(status="done", score=0.5, label="ce"):
     )  # fmt: skip
 
 
+def early(given):
+    """Return a record as that of a training that stopped after 7 of 12 epochs."""
+    counts = {"epochs": 7}
+    result = given.result.model_copy(update={"counts": counts})
+    settings = {"train": {"epochs": 12, "patience": 3}}
+    return given.model_copy(update={"result": result, "settings": settings})
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
@@ -51,6 +59,7 @@ def test_durations_are_words(seconds, words):
         (record(score=None), "mIoU undefined over 9 classes"),
         (record(score=0.0), "mIoU 0.000 over 9 classes"),
         (record("oom"), "oom (no [memory])"),
+        (early(record()), "mIoU 0.500 over 9 classes, stopped after epoch 7"),
     ],
 )
 def test_outcomes_are_words(given, words):

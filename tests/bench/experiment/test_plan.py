@@ -1,11 +1,13 @@
 """An experiment → arms × seeds, with keys that change when the result may."""
 
+import dataclasses
 import itertools
 import random
 from pathlib import Path
 
 import pytest
 
+from bench.data import registry
 from bench.errors import UserError
 from bench.experiment import config, design, plan
 from bench.experiment.config import Experiment
@@ -151,6 +153,36 @@ def test_what_is_kept_or_watched_is_no_part_of_a_key(tmp_path):
     best = {"keep": "best"}
     others = [best, {**best, "every": 7}, {"split": "test"}, {"tta": "rotations"}, {"study": True}]
     assert len({frozenset(keys(**one)) for one in others} | {frozenset(keys())}) == 6
+
+
+def test_patience_changes_keys_only_where_it_is_declared(tmp_path):
+    def keys(every=1, **train):
+        described = experiment(train=train, evaluate={"every": every})
+        return {trial.key for trial in plan.plan(described, tmp_path)}
+
+    assert keys() == keys(patience=None) == keys(every=7, patience=None)
+    assert "patience" not in experiment().base().effective("accuracy")["train"]
+    found = [keys(), keys(patience=3), keys(patience=4), keys(patience=3, every=7)]
+    assert len(set.union(*found)) == sum(map(len, found))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"measure": "throughput"}, "nothing is trained if throughput is measured"),
+        ({"evaluate": {"split": "test"}}, "toy has no val split here, .*; it has train, test"),
+    ],
+)
+def test_patience_without_a_score_to_stop_by_is_refused(tmp_path, monkeypatch, changes, line):
+    def without_val(settings, root):
+        found = registry_load(settings, root)
+        splits = {name: one for name, one in found.splits.items() if name != "val"}
+        return dataclasses.replace(found, splits=splits, name="toy")
+
+    registry_load = registry.load
+    monkeypatch.setattr(registry, "load", without_val)
+    with pytest.raises(UserError, match=f"^small: train.patience: {line}"):
+        plan.plan(experiment(train={"patience": 3}, **changes), tmp_path)
 
 
 def test_an_option_that_a_model_does_not_read_is_no_part_of_its_key(tmp_path):

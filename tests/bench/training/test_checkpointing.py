@@ -155,3 +155,22 @@ def test_a_state_that_is_a_program_is_not_run(tmp_path):
     with pytest.raises(UserError, match="does not fit"):
         run(Checkpointer(buffer.getvalue))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_training_stops_early_where_it_would_have():
+    options = {"epochs": 9, "patience": 2, "scores": (0.1, 0.9, 0.2, 0.3)}
+    whole, expected = run(**options)
+    assert len(expected.history) == 4
+    folder = Folder()
+    for _ in range(3):
+        interrupted(folder, 1, **options)
+    model, trained = run(Checkpointer(folder.read, folder.write), **options)
+    assert untimed(trained.history) == untimed(expected.history)
+    assert difference(model, whole) == 0
+
+
+def test_no_stop_is_asked_for_where_a_training_ends_early():
+    """Its result is there then: what it waits for is to be scored and stored."""
+    asked = []
+    run(Checkpointer(stop=lambda: bool(asked.append(1))), epochs=9, patience=1, scores=(0.9, 0.1))
+    assert len(asked) == 1

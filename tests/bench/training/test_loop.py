@@ -162,3 +162,34 @@ def test_one_cycle_rises_to_the_rate_and_falls_below_its_start():
     assert seen[: top + 1] == sorted(seen[: top + 1])
     assert seen[top:] == sorted(seen[top:], reverse=True)
     assert seen[-1] < seen[0] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("patience", "every", "scores", "epochs", "chosen"),
+    [
+        (2, 1, [0.1, 0.3, 0.2, 0.3, 0.9], 4, 2),  # an equal score is no better one
+        (2, 1, [0.1, 0.2, 0.3, 0.4, 0.5], 5, 5),
+        (2, 1, [0.5, 0.4, 0.6, 0.5, 0.4], 5, 3),  # the last epoch, which it would be anyway
+        (1, 1, [0.2, None, 0.9], 2, 1),  # an undefined score is no better one either
+        (2, 1, [None, None, 0.9], 2, 2),
+        (1, 3, [0.2, 0.1], 6, 3),  # nothing is decided between two evaluations
+        (None, 1, [0.9, 0.1, 0.1, 0.1, 0.1], 5, 1),
+    ],
+)
+def test_patience_counts_epochs_since_the_best_score(patience, every, scores, epochs, chosen):
+    _, trained = run(
+        scores=scores,
+        keep="best",
+        evaluate_every=every,
+        patience=patience,
+        epochs=9 if every > 1 else 5,
+    )
+    assert len(trained.history) == epochs
+    assert trained.epoch == chosen
+
+
+def test_a_training_that_stops_early_keeps_the_weights_of_its_last_epoch():
+    stopped, trained = run(scores=[0.9, 0.1, 0.1], patience=2, schedule={"name": "constant"})
+    assert (len(trained.history), trained.epoch) == (3, 3)
+    whole, _ = run(epochs=3, schedule={"name": "constant"})
+    assert torch.equal(stopped.outc.conv.weight, whole.outc.conv.weight)
