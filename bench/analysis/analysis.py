@@ -14,6 +14,7 @@ from bench.analysis.effects.factorial import Interaction, SimpleEffect, factoria
 from bench.analysis.effects.image_claims import ImageClaim, image_claims
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
 from bench.analysis.effects.other_metrics import ByMetric, by_other_metrics
+from bench.analysis.effects.ranking import Ranking, rankings
 from bench.analysis.effects.runs import Runs, runs
 from bench.analysis.effects.tuned_verdicts import Conclusion
 from bench.analysis.effects.tuning import Search, Values
@@ -160,6 +161,11 @@ class Analysis(Results):
     def image_intervals(self) -> dict[str, ImageInterval]:
         """Arm → interval of its score over other images than those evaluated."""
         return image_intervals(self)
+
+    @cached_property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """How certain the order of the arms is: over seeds, and over images if these are stored."""
+        return rankings(self, self.runs, self.image_intervals)
 
     @cached_property
     def untuned(self) -> Analysis | None:

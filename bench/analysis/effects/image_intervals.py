@@ -5,22 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.analysis.effects.image_parts import LEAST_IMAGES, parts
-from bench.analysis.stats.images import draws, interval
+from bench.analysis.stats.images import draws, interval, scores
 from bench.store.frame import Results
 
 MOST_ARMS = 35  # as many as figures show; all of a large design would take longer than the rest
 _SEED = 2026  # of the resampling, so that the same store gives the same report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageInterval:
-    """The 95 % interval of an arm's score, mean over its networks, over ``images`` resampled."""
+    """The 95 % interval of an arm's score, mean over its networks, over images resampled."""
 
     low: float
     high: float
-    images: int
+    names: tuple[str, ...]  # of the images
+    drawn: NDArray[np.float64]  # the score on each data set drawn, the same ones for all arms
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return len(self.names)
 
 
 def image_intervals(results: Results) -> dict[str, ImageInterval]:
@@ -38,7 +45,6 @@ def image_intervals(results: Results) -> dict[str, ImageInterval]:
         images = len(next(iter(names))) if how else 0
         if how and images >= LEAST_IMAGES:
             drawn = draws(images, np.random.default_rng(_SEED))
-            scored = np.array([how.of(one) for one in counts.values()])
-            ends = interval(scored, drawn, how.score)
-            found[label] = ImageInterval(*ends, images)
+            scored = scores(np.array([how.of(one) for one in counts.values()]), drawn, how.score)
+            found[label] = ImageInterval(*interval(scored), next(iter(names)), scored)
     return found

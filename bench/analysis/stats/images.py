@@ -32,17 +32,23 @@ def totals(matrices: NDArray[np.int64]) -> Array:
     return np.stack([right, matrices.sum(-1), matrices.sum(-2)], -3).astype(np.float64)
 
 
-def interval(counted: Array, drawn: Array, score: Score) -> tuple[float, float]:
-    """Return the 95 % percentile interval of a data set's score, mean over networks.
+def scores(counted: Array, drawn: Array, score: Score) -> Array:
+    """Return a score of each data set drawn, mean over networks.
 
     ``counted`` holds (K, 3, N, C) ``totals`` of K networks on N images.
+    """
+    found = np.zeros(len(drawn))
+    for network in counted:  # one at a time keeps memory small
+        found += score(*(drawn @ network)) / len(counted)
+    return found
+
+
+def interval(scored: Array) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the `scores` of data sets.
 
     Source: percentile bootstrap, Efron (1979).
     """
-    scores = np.zeros(len(drawn))
-    for network in counted:  # one at a time keeps memory small
-        scores += score(*(drawn @ network)) / len(counted)
-    low, high = np.nanquantile(scores, [ALPHA / 2, 1 - ALPHA / 2])
+    low, high = np.nanquantile(scored, [ALPHA / 2, 1 - ALPHA / 2])
     return float(low), float(high)
 
 

@@ -40,6 +40,11 @@ def fixed(decimals: int) -> Callable[[float, float], str]:
     return lambda value, _like: "∞" if math.isinf(value) else f"{value:,.{decimals}f}"
 
 
+def percent(share: float) -> str:
+    """Return a share in per cent, never as all or nothing: ``62``, ``> 99``, ``< 1``."""
+    return "> 99" if share > 0.995 else "< 1" if share < 0.005 else f"{100 * share:.0f}"
+
+
 def p_value(p: float, _like: float = 0) -> str:
     """Return a p value with three decimals, never as 0."""
     return "–" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"

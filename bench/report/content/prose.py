@@ -53,8 +53,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    own = (numbers.counted, numbers.duration, numbers.equals, numbers.listed, numbers.score)
-    environment.filters |= {function.__name__: function for function in own}
+    own = (numbers.counted, numbers.duration, numbers.equals, numbers.listed, numbers.percent)
+    environment.filters |= {function.__name__: function for function in (*own, numbers.score)}
     environment.filters["by"] = lambda value, macro: macro(value)
     environment.globals |= {"facts": facts, "words": words, "tuned": tuning}
     environment.globals |= {"lost": collapse, "by_metric": other_metrics}

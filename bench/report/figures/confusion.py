@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from bench.analysis.analysis import Analysis
+from bench.report.content.ranking import certainty
 from bench.report.figures.choice import best_arm
 from bench.report.figures.lettering import one_line, text_width, wrapped
 from bench.report.figures.matrix import draw_shares
@@ -84,12 +85,13 @@ def _draw(axes: Axes, matrix: NDArray[np.int64], kept: list[int], names: list[st
 
 def _caption(results: Analysis, arms: list[str], shown: int, classes: int) -> str:
     best = best_arm(results)
+    certain = certainty(results, best)
     if results.baseline_arm == best:
-        which = "The baseline, which is also the arm with the best mean score"
+        which = f"The baseline, which is also the arm with the best mean score{certain}"
     elif len(arms) == 2:
-        which = "The baseline, and the arm with the best mean score"
+        which = f"The baseline, and the arm with the best mean score{certain}"
     else:
-        which = "The arm with the best mean score" if best in arms else "The baseline"
+        which = f"The arm with the best mean score{certain}" if best in arms else "The baseline"
     limited = f" The {shown} of {classes} classes with most pixels." * (shown < classes)
     return (
         f"Confusion matrices. {which}; all images and seeds added up. A row shows, in per cent, "

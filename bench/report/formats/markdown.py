@@ -15,6 +15,7 @@ from bench.report.content import (
     effect_views,
     evaluations,
     other_metrics,
+    ranking,
     tuning,
     views,
 )
@@ -47,6 +48,7 @@ def render(document: Document) -> str:
         tuned=tuning,
         lost=collapse,
         by_metric=other_metrics,
+        order=ranking,
         scored_again=document.evaluations,
         say_of=say,
         variants=audit.definitions(),

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.analysis.analysis import Analysis
 from bench.report.tables import collapse, tuning
 from bench.report.tables.other_metrics import comparisons_by_metric
+from bench.report.tables.ranking import ranking
 from bench.report.tables.statistics import anova, comparisons
 from bench.report.tables.summaries import arms, is_balanced, levels, per_class, trials
 
@@ -24,10 +25,11 @@ TABLES: Mapping[str, Callable[[Analysis], pd.DataFrame]] = {
     "anova": anova,
     "collapse": collapse.arms,
     "collapse_effects": collapse.effects,
+    "ranking": ranking,
     "tuning": tuning.trials,
     "tuning_effects": tuning.effects,
 }
 # Not written where they have no rows.
 WHERE_ANY = frozenset(
-    {"collapse", "collapse_effects", "comparisons_by_metric", "tuning", "tuning_effects"}
+    {"collapse", "collapse_effects", "comparisons_by_metric", "ranking", "tuning", "tuning_effects"}
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.analysis.stats.images import SCORES, draws, interval, totals
+from bench.analysis.stats.images import SCORES, draws, interval, scores, totals
 
 
 @pytest.fixture
@@ -42,8 +42,9 @@ def test_every_score_over_every_draw_is_the_slow_one(matrices, metric):
         np.mean([slow(metric, np.tensordot(counts, each, 1)) for each in matrices])
         for counts in drawn
     ]
-    found = interval(counted(matrices), drawn, SCORES[metric])
-    assert found == pytest.approx(tuple(np.quantile(expected, [0.025, 0.975])))
+    found = scores(counted(matrices), drawn, SCORES[metric])
+    assert found == pytest.approx(np.array(expected))
+    assert interval(found) == pytest.approx(tuple(np.quantile(expected, [0.025, 0.975])))
 
 
 def test_a_draw_is_as_large_as_the_data_set_and_the_same_each_time():
@@ -55,6 +56,7 @@ def test_a_draw_is_as_large_as_the_data_set_and_the_same_each_time():
 
 def test_equal_images_leave_nothing_to_chance(matrices):
     same = np.repeat(matrices[:, :1], 5, axis=1)
-    low, high = interval(counted(same), draws(5, np.random.default_rng(3)), SCORES["mean_iou"])
+    drawn = draws(5, np.random.default_rng(3))
+    low, high = interval(scores(counted(same), drawn, SCORES["mean_iou"]))
     assert low == pytest.approx(high)
     assert low == pytest.approx(np.mean([slow("mean_iou", each) for each in same[:, 0]]))
