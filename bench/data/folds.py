@@ -17,10 +17,8 @@ arm is measured on every fold, and effects of the other factors are means over f
 makes it a source of variation: the trial with seed s holds out fold s modulo ``count`` of dealing
 s // ``count``, so that arms are compared within a seed, hence on the same images.
 
-Training sets of folds overlap, so that scores of seeds are not independent and intervals are too
-narrow: the correction of Nadeau and Bengio ("Inference for the Generalization Error", 2003: a
-variance of 1/S + n_val / n_train in place of 1/S) would widen those over S seeds by a factor of
-sqrt(1 + S / (count - 1)).
+Training sets of folds overlap, so that scores of seeds are not independent. Reports allow for that
+(``bench/analysis/stats/folds.py``): intervals over S seeds are sqrt(1 + S / (count - 1)) as wide.
 """
 
 from __future__ import annotations
@@ -173,9 +171,7 @@ def note(folds: Folds, images: int, number: int) -> str:
         return f"{dealt} Val is the fold that data.folds.fold names."
     return (
         f"{dealt} With seed s, val is fold s modulo {folds.count}; after every {folds.count} seeds "
-        "the images are dealt out anew. So the seeds differ in their images too. Training sets "
-        "overlap, and intervals are therefore too narrow: Nadeau and Bengio (2003) would widen "
-        f"those over S seeds by a factor of sqrt(1 + S / {folds.count - 1})."
+        "the images are dealt out anew. So the seeds differ in their images too."
     )
 
 

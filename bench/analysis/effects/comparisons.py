@@ -10,6 +10,7 @@ from bench.analysis.effects.estimates import Estimate, estimates
 from bench.analysis.effects.runs import Runs
 from bench.analysis.stats import families, power, verdicts
 from bench.analysis.stats.blocks import Contrast
+from bench.analysis.stats.folds import widening
 from bench.analysis.stats.sample import ALPHA
 from bench.analysis.stats.verdicts import INCONCLUSIVE
 from bench.store.frame import Results
@@ -130,6 +131,7 @@ def _seeds_needed(
             df = max(1, now.df * (seeds - 1) // (one.seeds - 1))
             return detectable(df, now.error * math.sqrt(one.seeds / seeds))
         error = math.sqrt(2 * model.variance / (one.cells * seeds))
+        error *= widening(seeds, one.overlap)
         return detectable((len(model.means) - 1) * (seeds - 1), error)
 
     target = observed = abs(one.contrast.difference)

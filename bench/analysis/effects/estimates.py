@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.effects.runs import Runs
-from bench.analysis.stats import blocks, superiority, unpaired
+from bench.analysis.stats import blocks, folds, superiority, unpaired
 from bench.analysis.stats.blocks import Array, Contrast, Fit
 from bench.store.frame import Results
 
@@ -35,6 +35,7 @@ class Estimate:
     probability: float = math.nan  # P(level > baseline) of two runs under the same settings
     probability_interval: tuple[float, float] = (math.nan, math.nan)  # 95 %, of this one alone
     model: Fit | None = None  # what the contrast was estimated with
+    overlap: float = 0.0  # of training sets, by which the error is larger, see ``stats.folds``
 
     @property
     def name(self) -> str:
@@ -159,6 +160,7 @@ def _estimate(
     contrast = blocks.contrast(model, weights / len(pairs))
     if contrast is None or not contrast.df or seeds < 2:
         contrast = Contrast(float((above - below)[shared].mean()) if seeds else math.nan)
+    contrast = folds.of_contrast(contrast, seeds, runs.overlap)
     probability, ends = _superiority(above, below)
     return Estimate(
         *asked.names,
@@ -171,6 +173,7 @@ def _estimate(
         probability=probability,
         probability_interval=ends,
         model=model,
+        overlap=runs.overlap,
     )
 
 
@@ -185,13 +188,14 @@ def _unpaired(asked: Question, runs: Runs) -> Estimate:
     used = bases + others
     weights = [-1 / len(pairs)] * len(pairs) + [1 / len(pairs)] * len(pairs)
     samples = [np.array(runs.finished(label)) for label in used]
+    seeds = min(counts[label] for label in used)
     probability, ends = _superiority(runs.table(others), runs.table(bases))
     return Estimate(
         *asked.names,
         unmatched=finished - sum(counts[label] for label in used),
         cells=len(pairs),
-        seeds=min(counts[label] for label in used),
-        contrast=unpaired.contrast(samples, weights),
+        seeds=seeds,
+        contrast=folds.of_contrast(unpaired.contrast(samples, weights), seeds, runs.overlap),
         probability=probability,
         probability_interval=ends,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.analysis.effects.estimates import pairs_of, sharing_a_seed
 from bench.analysis.effects.runs import Runs
-from bench.analysis.stats import blocks
+from bench.analysis.stats import blocks, folds
 from bench.analysis.stats.anova import Row, anova
 from bench.analysis.stats.blocks import Contrast
 from bench.analysis.stats.sample import ALPHA
@@ -63,6 +63,7 @@ def factorial(
         for name, own in results.factors.items()
     }
     rows = anova(runs.table(arms), levels) if arms else ()
+    rows = folds.of_anova(rows, len(runs.seeds), runs.overlap)
     p = {row.factors: row.p for row in rows}
     pairs = itertools.combinations(results.factors, 2)
     interactions = tuple(Interaction(pair, p.get(pair, math.nan)) for pair in pairs)
@@ -92,4 +93,5 @@ def _simple(results: Results, runs: Runs, factor: str, moderator: str) -> Iterat
             weights = np.concatenate([-1.0 * chosen, 1.0 * chosen]) / chosen.sum()
             contrast = blocks.contrast(model, weights)
             if contrast is not None:
+                contrast = folds.of_contrast(contrast, len(runs.seeds), runs.overlap)
                 yield SimpleEffect(factor, level, base, moderator, at, contrast)

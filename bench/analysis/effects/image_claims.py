@@ -48,9 +48,9 @@ def image_claims(
     """Return the claim of each comparison that could be tested, by its name.
 
     A claim about such images says no more than the verdict on these images: where they differ, it
-    is inconclusive.
+    is inconclusive. There are none of cross-validation, in which each seed has other images.
     """
-    if not results.measurement.trains:
+    if not results.measurement.trains or runs.overlap:
         return {}
     tested = [one for one in comparisons if one.testable]
     found = [_claim(results, runs, one) for one in tested]

@@ -10,6 +10,7 @@ from bench.analysis.effects.comparisons import Comparison, interval
 from bench.analysis.effects.estimates import Estimate, estimates
 from bench.analysis.effects.runs import Runs
 from bench.analysis.stats import e_process, families, power, verdicts
+from bench.analysis.stats.folds import widening
 from bench.analysis.stats.sample import ALPHA
 from bench.analysis.stats.verdicts import INCONCLUSIVE
 from bench.store.frame import NOT_RUN, Results
@@ -90,6 +91,7 @@ def _seeds_needed(one: Estimate, detectable: Callable[[Estimate, int, float], fl
 
     def with_seeds(seeds: int) -> float:
         error = math.sqrt(2 * model.variance / (one.cells * seeds))
+        error *= widening(seeds, one.overlap)
         return detectable(one, (len(model.means) - 1) * (seeds - 1), error)
 
     observed = abs(one.contrast.difference)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.scales import Scale
+from bench.analysis.stats import folds
 from bench.analysis.stats.blocks import seed_means
 from bench.analysis.stats.sample import Sample, describe
 from bench.store.frame import Results
@@ -20,6 +21,7 @@ class Runs:
 
     scores: dict[str, NDArray[np.float64]]  # label of an arm → (S,), NaN where there is none
     seeds: tuple[int, ...]  # those of the plan, in its order
+    overlap: float = 0.0  # n_val / n_train where seeds hold out other images, see ``stats.folds``
 
     def table(self, labels: Iterable[str]) -> NDArray[np.float64]:
         """Return (R, S) scores of some arms."""
@@ -28,7 +30,7 @@ class Runs:
 
     def on(self, scale: Scale) -> Runs:
         """Return the same runs with what they are compared by in place of their scores."""
-        return Runs({label: scale.into(row) for label, row in self.scores.items()}, self.seeds)
+        return replace(self, scores={label: scale.into(v) for label, v in self.scores.items()})
 
     def finished(self, label: str) -> list[float]:
         """Return the scores that an arm has."""
@@ -46,7 +48,8 @@ class Runs:
         without any score are left out.
         """
         table = self.table(label for label in labels if self.measured(label))
-        return describe(seed_means(table)) if len(table) else describe([])
+        sample = describe(seed_means(table)) if len(table) else describe([])
+        return folds.of_mean(sample, self.overlap)
 
 
 def runs(results: Results, metric: str | None = None) -> Runs:
@@ -58,4 +61,15 @@ def runs(results: Results, metric: str | None = None) -> Runs:
         done["arm"], done["seed"], done[metric or results.metric], strict=True
     ):
         scores[arm][seeds.index(int(seed))] = value
-    return Runs(scores, seeds)
+    return Runs(scores, seeds, _overlap(results))
+
+
+def _overlap(results: Results) -> float:
+    """Return n_val / n_train if the seeds of an arm were scored on other images; otherwise 0."""
+    images: dict[str, set[tuple[str, ...]]] = {}
+    for arm, key in zip(results.done["arm"], results.done["key"], strict=True):
+        if key in results.counts:
+            images.setdefault(arm, set()).add(results.counts[key].names)
+    if all(len(names) == 1 for names in images.values()):
+        return 0.0
+    return float((results.done["evaluated_images"] / results.done["train_images"]).mean())

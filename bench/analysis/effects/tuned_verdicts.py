@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtr
 
 from bench.analysis.effects.comparisons import Comparison
 from bench.analysis.effects.estimates import Pair, pairs_of
 from bench.analysis.effects.runs import Runs
 from bench.analysis.effects.tuning import Search, Values
-from bench.analysis.stats import blocks, verdicts
+from bench.analysis.stats import blocks, folds, verdicts
 from bench.analysis.stats.blocks import Contrast
-from bench.analysis.stats.sample import ALPHA, t_quantile
+from bench.analysis.stats.sample import ALPHA
 from bench.analysis.stats.verdicts import BETTER, INCONCLUSIVE, WORSE
 from bench.store.frame import Results
 
@@ -141,6 +140,7 @@ def _common(
         weights[complete.index(values)] = np.repeat([-1 / half, 1 / half], half)
         contrast = blocks.contrast(model, weights.ravel()) or _UNKNOWN
         contrast = _noisier(contrast, blocks.fit(table).variance, model.variance)
+        contrast = folds.of_contrast(contrast, table.shape[1], runs[values].overlap)
         place = _decided(Place(values, contrast=contrast), results, delta)
         strict = contrast.p * tested * len(complete) <= ALPHA
         yield replace(place, flips=place.verdict if strict else INCONCLUSIVE)
@@ -151,10 +151,7 @@ def _noisier(contrast: Contrast, own: float, pooled: float) -> Contrast:
     if not own > pooled > 0 or not contrast.df:
         return contrast
     error = contrast.error * math.sqrt(own / pooled)
-    half = t_quantile(contrast.df) * error
-    difference, df = contrast.difference, contrast.df
-    p = 2 * float(stdtr(df, -abs(blocks.ratio(difference, error))))
-    return Contrast(difference, error, df, difference - half, difference + half, p)
+    return blocks.tested(contrast.difference, error, contrast.df)
 
 
 def _decided(place: Place, results: Results, delta: float | None) -> Place:

@@ -131,10 +131,14 @@ def contrast(model: Fit, weights: ArrayLike) -> Contrast | None:
     if model.df <= 0:
         return Contrast(difference)
     factor = float((w**2 / counts).sum()) + float(through @ solved)
-    error = math.sqrt(model.variance * factor)
-    half = t_quantile(model.df) * error
-    p = 2 * float(stdtr(model.df, -abs(ratio(difference, error))))
-    return Contrast(difference, error, model.df, difference - half, difference + half, p)
+    return tested(difference, math.sqrt(model.variance * factor), model.df)
+
+
+def tested(difference: float, error: float, df: float) -> Contrast:
+    """Return a difference with its t-interval and t-test, ``df`` being above 0."""
+    half = t_quantile(df) * error
+    p = 2 * float(stdtr(df, -abs(ratio(difference, error))))
+    return Contrast(difference, error, df, difference - half, difference + half, p)
 
 
 def ratio(value: float, error: float) -> float:

@@ -12,11 +12,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
-from bench.analysis.stats.blocks import Contrast, ratio
+from bench.analysis.stats.blocks import Contrast, tested
 from bench.analysis.stats.images import Score
-from bench.analysis.stats.sample import t_quantile
 
 Array = NDArray[np.float64]
 
@@ -73,16 +71,10 @@ def crossed(differences: Array, these: Contrast) -> Contrast:
     variance = these.error**2 + (by_image - error) / (seeds * images)
     uncertain = by_image**2 / (images - 1) + error**2 / ((seeds - 1) * (images - 1))
     uncertain = these.error**4 / these.df + uncertain / (seeds * images) ** 2
-    found = _contrast(these.difference, math.sqrt(variance), variance**2 / uncertain)
+    found = tested(these.difference, math.sqrt(variance), variance**2 / uncertain)
     return found if found.high - found.low > these.high - these.low else these
 
 
 def _scored(counted: Array, score: Score) -> Array:
     right, truth, predicted = np.moveaxis(counted, -3, 0)
     return score(right, truth, predicted)
-
-
-def _contrast(difference: float, error: float, df: float) -> Contrast:
-    half = t_quantile(df) * error
-    p = 2 * float(stdtr(df, -abs(ratio(difference, error))))
-    return Contrast(difference, error, df, difference - half, difference + half, p)

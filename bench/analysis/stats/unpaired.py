@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtr
 
-from bench.analysis.stats.blocks import Array, Contrast, ratio
-from bench.analysis.stats.sample import t_quantile
+from bench.analysis.stats.blocks import Array, Contrast, tested
 
 
 def contrast(samples: Sequence[Array], weights: Sequence[float]) -> Contrast:
@@ -32,6 +30,4 @@ def contrast(samples: Sequence[Array], weights: Sequence[float]) -> Contrast:
     df = np.array([len(sample) - 1 for sample in samples])
     error = math.sqrt(parts.sum())
     effective = int(parts.sum() ** 2 / (parts**2 / df).sum() + 1e-9) if error else int(df.sum())
-    half = t_quantile(effective) * error
-    p = 2 * float(stdtr(effective, -abs(ratio(difference, error))))
-    return Contrast(difference, error, effective, difference - half, difference + half, p)
+    return tested(difference, error, effective)

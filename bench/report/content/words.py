@@ -8,6 +8,7 @@ from bench.analysis.analysis import Analysis, Effects
 from bench.analysis.effects.comparisons import Comparison
 from bench.analysis.effects.other_metrics import ByMetric
 from bench.analysis.scales import MINUS, Scale
+from bench.analysis.stats import folds
 from bench.analysis.stats.verdicts import EQUIVALENT, INCONCLUSIVE
 from bench.report.content.numbers import listed
 
@@ -78,6 +79,20 @@ def beyond_these_images(results: Analysis) -> str:
     if len(holds) == len(decided):
         return "; on other such images too"
     return f"; on other such images this is shown of {listed(holds)} only"
+
+
+def replicates(results: Analysis) -> str:
+    """Return what runs of an arm are: ``training runs with different seeds``."""
+    if not results.measurement.trains:
+        return "repetitions, each in its own process"
+    if results.runs.overlap:
+        return "training runs in cross-validation, each with other images held out"
+    return "training runs with different seeds"
+
+
+def widening(results: Analysis, runs: int) -> float:
+    """Return how much wider intervals over so many runs are, as their training sets overlap."""
+    return folds.widening(runs, results.runs.overlap)
 
 
 def margin(found: Effects) -> str:

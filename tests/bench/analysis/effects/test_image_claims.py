@@ -66,12 +66,14 @@ def test_too_little_to_say_anything_of_other_images_is_said(make_store, options,
     assert not the_claim(results).verdict
 
 
-def test_runs_on_different_images_have_no_claim(make_store):
+def test_arms_on_different_images_have_no_claim(make_store):
+    """With the fold as a factor, every level has its own."""
     results = load(make_store(images=0, counted=16))
-    key = results.done["key"].iloc[0]
-    others = tuple(f"other_{name}" for name in results.counts[key].names)
-    results.counts[key] = dataclasses.replace(results.counts[key], names=others)
+    for key, arm in zip(results.done["key"], results.done["arm"], strict=True):
+        names = tuple(f"{arm}_{name}" for name in results.counts[key].names)
+        results.counts[key] = dataclasses.replace(results.counts[key], names=names)
     assert "same images" in the_claim(results).reason
+    assert results.runs.overlap == 0  # seeds of an arm have the same ones
 
 
 def test_a_class_in_few_images_is_named(make_store):
