@@ -1,6 +1,7 @@
 """Reports of tuned arms, whole, unfinished and damaged: every format is made, and says what is so."""
 
 import csv
+import itertools
 import re
 import shutil
 
@@ -11,6 +12,7 @@ from bench.report import write
 from bench.report.content import tuning
 from bench.report.document import Document
 from bench.report.experiment_results import ExperimentResults
+from bench.report.figures.registry import FIGURES
 from bench.store.folder import Store
 from tests.bench import damage
 from tests.bench import real_trials as measured
@@ -64,15 +66,23 @@ def test_every_format_is_made_of_what_there_is(make_tuned, without_figures, what
     assert {r["key"]: r["status"] for r in rows if r["stage"] == "tuning"} == statuses
 
 
-@pytest.mark.parametrize("what", LOST)
+@pytest.mark.parametrize("what", ["complete", "nothing tuned yet", "nothing measured"])
 def test_every_figure_is_drawn(make_tuned, what):
     document = Document(load(make_tuned(score=SCORE, **LOST[what])))
     assert ("tuning" in document.figures) == (what != "nothing measured")
 
 
-@pytest.mark.parametrize("harm", damage.HARM)
-@pytest.mark.parametrize("key", ["t1-0000s100", "d0001s2", "k0001s1"])
-def test_a_damaged_record_is_named(make_tuned, without_figures, key, harm):
+@pytest.mark.parametrize("what", LOST)
+def test_the_figure_of_tuning_is_drawn_where_anything_was_measured(make_tuned, what):
+    drawn = FIGURES["tuning"](load(make_tuned(score=SCORE, **LOST[what])))
+    assert (drawn is not None) == (what != "nothing measured")
+
+
+OF_EACH_STAGE = itertools.cycle(["t1-0000s100", "d0001s2", "k0001s1"])
+
+
+@pytest.mark.parametrize(("harm", "key"), list(zip(damage.HARM, OF_EACH_STAGE, strict=False)))
+def test_a_damaged_record_is_named(make_tuned, without_figures, harm, key):
     store = make_tuned(score=SCORE)
     damage.HARM[harm](store.record_file(key))
     texts = written(store)
