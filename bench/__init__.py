@@ -33,13 +33,14 @@ def run(
     jobs: int | None = None,
     executor: str = "local",
     accept_stale: bool = False,
+    budget: str | None = None,
     quiet: bool = False,
 ) -> ExperimentResults:
     """Measure what is not stored yet of an experiment, as ``python -m bench run`` does.
 
-    Failed trials have a row in ``.trials`` too. After Ctrl-C the next call resumes. What the
-    command prints as a warning, such as that stored trials were measured with other code, is a
-    ``UserWarning``.
+    Failed trials have a row in ``.trials`` too. After Ctrl-C, or when a budget is spent, the next
+    call resumes. What the command prints as a warning, such as that stored trials were measured
+    with other code, is a ``UserWarning``; so is that a budget was spent.
 
     Args:
         experiment: a YAML file; or a mapping with the keys that a file has, in which names of files
@@ -51,6 +52,7 @@ def run(
         jobs: worker processes. A script that starts any needs ``if __name__ == "__main__":``.
         executor: ``local``, or ``ray`` for a cluster.
         accept_stale: take finished results of other code, data or versions as they are.
+        budget: how long it may take, as ``6h`` or ``1h30m``: then it stops after the epoch.
         quiet: print nothing.
 
     Returns:
@@ -65,8 +67,11 @@ def run(
 
     from rich.console import Console
 
+    from bench.execution import budget as time_budget
+
+    begun = None if budget is None else time_budget.begin(budget)  # before torch is imported
     from bench.execution import progress
-    from bench.execution.run_experiment import prepare, run_experiment
+    from bench.execution.run_experiment import OutOfBudget, prepare, run_experiment
 
     prepared = prepare(
         experiment,
@@ -76,6 +81,7 @@ def run(
         device=device,
         jobs=jobs,
         executor=executor,
+        budget=begun,
     )
     shown = progress.choose(Console(markup=False, emoji=False), quiet=quiet)
     caller = inspect.stack(context=0)[1]
@@ -83,7 +89,10 @@ def run(
     def warn(line: str) -> None:
         warnings.warn_explicit(line, UserWarning, caller.filename, caller.lineno)
 
-    run_experiment(prepared, shown, accept_stale=accept_stale, warn=warn)
+    try:
+        run_experiment(prepared, shown, accept_stale=accept_stale, warn=warn)
+    except OutOfBudget as error:
+        warn(f"{error}; the next call goes on")
     return load(prepared.store.folder)
 
 

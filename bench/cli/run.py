@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ import typer
 from bench.cli import streams
 from bench.cli.terminal import Data, Results, Set, complain, out, say, table, warn
 from bench.errors import UserError
+from bench.execution import budget as time_budget
 from bench.measurements import MEASUREMENTS
 from bench.store.files import Unwritable
 from bench.store.records import pending
@@ -33,6 +35,9 @@ Stale = Annotated[
 ]
 ExecutorName = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
 Address = Annotated[str | None, typer.Option(help="Of the cluster, for ray.")]
+Time = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Stop after the epoch then: 6h, 90m, 1h30m.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the trials, measure none.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
@@ -49,11 +54,13 @@ def run(
     accept_stale: Stale = False,
     executor: ExecutorName = "local",
     address: Address = None,
+    budget: Time = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,
 ) -> int:
     """Measure every trial of an experiment that is not stored yet."""
     command = _command(locals())
+    begun = None if budget is None else time_budget.begin(budget)  # before torch is imported
     from bench.execution import run_experiment
 
     prepared = run_experiment.prepare(
@@ -67,9 +74,10 @@ def run(
         timeout=timeout,
         executor=executor,
         address=address,
+        budget=begun,
     )
     if dry_run:
-        _show_plan(prepared)
+        _show_plan(prepared, jobs=jobs or 1)
         return 0
     prepared = dataclasses.replace(prepared, command=command)
     return _run(prepared, accept_stale=accept_stale, quiet=quiet)
@@ -100,6 +108,9 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
             outcome = run_experiment.run_experiment(
                 prepared, shown, accept_stale=accept_stale, warn=warn, stop=stop
             )
+    except run_experiment.OutOfBudget as error:
+        warn(f"{error}. To go on: {prepared.command}")
+        return 3
     except (KeyboardInterrupt, Interrupted):
         complain(f"interrupted; {resume}")
         return 130
@@ -121,10 +132,11 @@ def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
     return 1 if failed else 0
 
 
-def _show_plan(prepared: Prepared) -> None:
+def _show_plan(prepared: Prepared, *, jobs: int) -> None:
     """List the trials of each arm, and say how long those that are not stored may take.
 
-    Of what is stored the records are read; details and pictures are looked at by a run.
+    With a budget, also how many of them that is enough for, ``jobs`` at a time. Of what is stored
+    the records are read; details and pictures are looked at by a run.
     """
     from bench.execution import run_experiment
     from bench.experiment import plan
@@ -151,22 +163,53 @@ def _show_plan(prepared: Prepared) -> None:
     scored = run_experiment.stored_trainings(prepared, unfinished)
     if scored:
         say(f"{len(scored)} more are scored with stored weights, without training")
-    if unfinished - scored.keys():
-        say(_estimate(prepared, unfinished - scored.keys()))
+    for line in _estimate(prepared, unfinished - scored.keys(), jobs):
+        say(line)
     if stage.more:
         say(f"at most {stage.more} more follow, when the best values are known")
 
 
-def _estimate(prepared: Prepared, unfinished: set[str]) -> str:
+def _estimate(prepared: Prepared, unfinished: set[str], jobs: int) -> Iterator[str]:
+    """Yield how long trials take one after the other, and which of them fit into the budget."""
     from bench.execution import progress
     from bench.experiment import estimate
 
     measure, store, device = prepared.experiment.measure, prepared.store, prepared.device
     trials = [trial for trial in prepared.trials if trial.key in unfinished]
+    if not trials:
+        return
     try:
-        seconds = estimate.seconds(measure, trials, store, root=prepared.root, device=device)
+        each = estimate.each(measure, trials, store, root=prepared.root, device=device)
     except (RuntimeError, MemoryError) as error:  # such a network does not fit, say
-        return f"the time cannot be estimated ({' '.join(str(error).split())[:200]})"
+        yield f"the time cannot be estimated ({' '.join(str(error).split())[:200]})"
+        return
     most = "at most " * any(trial.arm.settings.train.patience for trial in trials)
-    about = f"{most}about {progress.duration(seconds)} for the other {len(trials)} on {device}"
-    return f"{about} (good to a factor of two)"
+    about = f"{most}about {progress.duration(sum(each.values()))} for the other {len(trials)}"
+    yield f"{about} on {device} (good to a factor of two)"
+    if prepared.budget is not None:
+        yield _fitting(prepared, prepared.budget, each, jobs)
+
+
+def _fitting(
+    prepared: Prepared, budget: time_budget.Budget, each: Mapping[str, float], jobs: int
+) -> str:
+    """Say how many trials fit into a budget, and with which seeds every arm is measured then."""
+    from bench.experiment.priority import first_things_first
+
+    stage = prepared.stage
+    order = first_things_first(prepared.experiment, stage, each.keys())
+    ends = itertools.accumulate(each[trial.key] for trial in order)
+    fit = sum(end <= budget.seconds * jobs for end in ends)
+    later = {trial.key for trial in order[fit:]}
+    replicate = MEASUREMENTS[prepared.experiment.measure].replicate
+    at_once = f", {jobs} at a time if that slows none of them" if jobs > 1 else ""
+    if stage.tuning is not None and not stage.tuning.chosen:
+        what = "all" if fit == len(order) else f"about {fit}"
+        return f"{budget.text} is enough for {what} of {len(order)} tuning trials{at_once}"
+    if not later:
+        return f"{budget.text} is enough for all of these{at_once}"
+    complete = ", ".join(map(str, stage.complete(later))) or "none"
+    return (
+        f"{budget.text} is enough for about {fit} of these{at_once}; then {replicate}s measured "
+        f"with every arm: {complete}"
+    )

@@ -16,7 +16,8 @@ from bench.evaluation.predict import VIEWS
 from bench.execution import executors, scoring
 from bench.execution.job import Job, Stop
 from bench.execution.progress import Progress
-from bench.execution.run_experiment import Outcome, measure
+from bench.execution.run_experiment import Outcome
+from bench.execution.until_stored import measure
 from bench.experiment import code_digest, data_digest, environment, reconcile
 from bench.experiment.reconcile import Review
 from bench.experiment.trial import Arm, Trial

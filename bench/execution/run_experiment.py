@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import shlex
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,30 @@ import torch
 
 from bench.errors import UserError
 from bench.execution import data_check, executors
+from bench.execution.budget import Budget
 from bench.execution.executors import Executor
 from bench.execution.job import Job, Stop
 from bench.execution.progress import Progress
+from bench.execution.until_stored import measure
 from bench.experiment import config, environment, layers, plan, reconcile, stages
 from bench.experiment.config import Experiment
+from bench.experiment.priority import first_things_first
 from bench.experiment.reconcile import Review, Stale
 from bench.experiment.stages import Stage
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
-from bench.store import claims, trainings
+from bench.store import trainings
 from bench.store.folder import Store
 from bench.store.records import Record, is_result, pending
 from bench.store.trainings import StoredTraining
 from bench.training import models
 from bench.training.checkpointing import Interrupted
 
-ATTEMPTS = 3  # at a trial whose measurement something disturbed, in one run
 MOST_WORKERS = 8  # loader processes, unless a user asks for more
-_POLL = 1.0  # seconds until it is looked again whether other runners are done
+
+
+class OutOfBudget(Interrupted):
+    """The budget is spent. The message says what is left."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Prepared:
     device: torch.device
     workers: int
     executor: Executor
+    budget: Budget | None = None  # of time
 
     @property
     def trials(self) -> list[Trial]:
@@ -91,12 +96,13 @@ def prepare(
     timeout: float | None = None,
     executor: str = "local",
     address: str | None = None,
+    budget: Budget | None = None,
 ) -> Prepared:
     """Read an experiment, plan its trials, and choose where they are measured.
 
     The arguments are those of ``bench.run``, and three more: loader ``workers`` (None for as many
     as there are cores, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
-    and the ``address`` of a Ray cluster. UserError if any is wrong.
+    and the ``address`` of a Ray cluster. The ``budget`` has begun. UserError if any is wrong.
     """
     if isinstance(experiment, Experiment):
         command = f"bench.run({experiment.name})"
@@ -122,7 +128,7 @@ def prepare(
     # Ray's scheduler gives no trial to two nodes, and needs no locks.
     store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
     stage = stages.stage(experiment, root, store)
-    return Prepared(command, experiment, stage, store, root, found, workers, perform)
+    return Prepared(command, experiment, stage, store, root, found, workers, perform, budget)
 
 
 def run_experiment(
@@ -136,29 +142,55 @@ def run_experiment(
     """Measure every trial of an experiment that is not stored yet.
 
     ``accept_stale`` takes finished records of other code, data or versions as they are; ``warn`` is
-    given a line for all that is put aside; asked to ``stop``, the run ends at the end of an epoch.
+    given a line for all that is put aside; asked to ``stop``, the run ends at the end of an epoch,
+    and so it does when its budget is spent.
 
     Raises:
         UserError: if results cannot be written, those that are there cannot be moved, or images and
             masks are not what they should be.
         Interrupted: if it was asked to stop; finished trials are stored.
+        OutOfBudget: if the budget was spent before all is measured.
     """
-    outcome = _run_stage(prepared, progress, accept_stale=accept_stale, warn=warn, stop=stop)
-    following = prepared.later()
-    while following is not None:
-        before = outcome
-        for line in following.stage.chosen():
-            progress.say(line)
-        outcome = _run_stage(following, progress, accept_stale=accept_stale, warn=warn, stop=stop)
-        measured = before.measured + outcome.measured
-        outcome = dataclasses.replace(
-            outcome,
-            stored=outcome.stored - before.measured,
-            measured=measured,
-            scored=before.scored + outcome.scored,
-        )
-        following = following.later()
+    budget, current = prepared.budget, prepared
+
+    def is_over() -> bool:
+        return stop() or (budget is not None and budget.is_spent())
+
+    run_stage = partial(_run_stage, accept_stale=accept_stale, warn=warn, stop=is_over)
+    try:
+        outcome = run_stage(prepared, progress)
+        while (following := current.later()) is not None:
+            current, before = following, outcome
+            for line in following.stage.chosen():
+                progress.say(line)
+            outcome = run_stage(following, progress)
+            outcome = dataclasses.replace(
+                outcome,
+                stored=outcome.stored - before.measured,
+                measured=before.measured + outcome.measured,
+                scored=before.scored + outcome.scored,
+            )
+    except Interrupted as error:
+        if budget is None or stop() or not budget.is_spent():
+            raise
+        left = _left(current)
+        raise OutOfBudget(f"the budget of {budget.text} is spent; {left}") from error
     return outcome
+
+
+def _left(prepared: Prepared) -> str:
+    """Say how many trials are left, and with which seeds all that is compared is measured."""
+    store, stage = prepared.store, prepared.stage
+    keys = [trial.key for trial in prepared.trials]
+    left = set(pending(store.held(keys), keys))
+    begun = sum(store.partial_file(key).exists() for key in left)
+    replicate = MEASUREMENTS[prepared.experiment.measure].replicate
+    complete = ", ".join(map(str, stage.complete(left))) or "none yet"
+    more = f", and at most {stage.more} more when values are chosen" if stage.more else ""
+    return (
+        f"{len(left)} of {len(keys)} trials are left ({begun} begun){more}; {replicate}s measured "
+        f"with every arm: {complete}"
+    )
 
 
 def _run_stage(
@@ -200,31 +232,37 @@ def _run_stage(
         wanted = pending(records, (key for key in keys if key not in found.accepted))
         jobs = _jobs(prepared, records, wanted)
         scored = sum(job.training is not None for job in jobs)
-        stored = len(trials) - len(jobs)
-        with progress.sweep(len(trials), stored=stored, stage=prepared.stage.name):
+        stored = len(trials) - len(wanted)
+        with progress.sweep(stored + len(jobs), stored=stored, stage=prepared.stage.name):
             records |= measure(jobs, prepared.executor, progress, stop, warn)
     records |= {key: stale.record for key, stale in found.accepted.items()}
-    failed = tuple(records[key] for key in keys if not is_result(records[key]))
+    ended = [records[key] for key in keys if key in records]
+    failed = tuple(record for record in ended if not is_result(record))
     return Outcome(stored, len(jobs), failed, scored)
 
 
 def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[str]) -> list[Job]:
     """Return what is to be measured, in the order of measuring."""
-    keys, experiment = set(wanted), prepared.experiment
+    keys, experiment, store = set(wanted), prepared.experiment, prepared.store
     stored = stored_trainings(prepared, keys)
+    order = plan.measuring_order(experiment, prepared.trials)
+    if prepared.budget is not None:
+        order = first_things_first(
+            experiment, prepared.stage, keys, lambda key: store.partial_file(key).exists()
+        )
     return [
         Job(
             trial,
             experiment.name,
             MEASUREMENTS[experiment.measure],
-            prepared.store,
+            store,
             prepared.root,
             device=str(prepared.device),
             workers=prepared.workers,
             attempts=records[trial.key].attempts if trial.key in records else 0,
             training=stored.get(trial.key),
         )
-        for trial in plan.measuring_order(experiment, prepared.trials)
+        for trial in order
         if trial.key in keys
     ]
 
@@ -237,82 +275,6 @@ def stored_trainings(prepared: Prepared, wanted: set[str]) -> dict[str, StoredTr
     trials = [trial for trial in prepared.trials if trial.key in wanted]
     same = {trial.key: plan.same_training(kind, trial, prepared.root) for trial in trials}
     return trainings.find(store, same)
-
-
-def measure(
-    jobs: Sequence[Job],
-    executor: Executor,
-    progress: Progress,
-    stop: Stop,
-    tell: Callable[[str], None],
-) -> dict[str, Record]:
-    """Perform jobs until each has a record, whoever measured it; return the last ones, by key.
-
-    A trial whose measurement is not valid is tried up to ``ATTEMPTS`` times, before the next round
-    where order matters. Trials that other runners of the folder have claimed are left to them.
-    """
-    made: dict[str, list[Record]] = {}  # by key
-
-    def attempt(ready: Sequence[Job]) -> None:
-        for record in executor(ready, progress, stop):
-            made.setdefault(record.key, []).append(record)
-            progress.finished(record, again=_again(made[record.key]))
-
-    for own in _rounds(jobs):
-        while own:
-            attempt(own)
-            own = [job for job in _unfinished(own, made) if job.trial.key in made]
-    waiting = list(_unfinished(jobs, made))
-    while waiting:
-        attempt(_claimable(waiting, stop, tell))
-        waiting = list(_unfinished(waiting, made))
-    return {key: tries[-1] for key, tries in made.items()}
-
-
-def _rounds(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Yield the jobs of each replicate where the order of measuring matters, otherwise all."""
-    ordered = any(job.measurement.shuffled for job in jobs)
-    for _, own in itertools.groupby(jobs, lambda job: job.trial.seed if ordered else None):
-        yield list(own)
-
-
-def _again(tries: Sequence[Record]) -> bool:
-    return tries[-1].status == "invalid" and len(tries) < ATTEMPTS
-
-
-def _unfinished(jobs: Sequence[Job], made: dict[str, list[Record]]) -> Iterator[Job]:
-    """Yield the jobs that other runners have claimed, and those that are to be done again."""
-    for job in jobs:
-        tries = made.get(job.trial.key)
-        if tries is None:
-            yield job
-        elif _again(tries):
-            yield dataclasses.replace(job, attempts=tries[-1].attempts)
-
-
-def _claimable(jobs: Sequence[Job], stop: Stop, tell: Callable[[str], None]) -> list[Job]:
-    """Wait until one of some jobs is not claimed by others; return all that are not."""
-    for due in claims.minutes():
-        free = []
-        for job in jobs:
-            with job.store.claim(job.trial.key) as claim:
-                if claim is not None:
-                    free.append(job)
-        if free or not jobs:
-            break
-        if stop():
-            raise Interrupted("stopped while others measure the last trials")
-        if due:
-            trial, store = jobs[0].trial, jobs[0].store
-            who = claims.holder(store.claim_file(trial.key))
-            rest = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
-            replicate = f"{jobs[0].measurement.replicate} {trial.seed}"
-            tell(
-                f"waiting for {trial.arm.label}, {replicate} ({who}){rest}: another run "
-                "measures what is left"
-            )
-        time.sleep(_POLL)
-    return free
 
 
 def _review_lines(found: Review) -> Iterator[str]:

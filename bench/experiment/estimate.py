@@ -24,10 +24,10 @@ COSTLY = {"crop_size", "crop_of", "batch_size", "precision", "channels_last", "t
 PATIENCE = 0.5  # seconds to time the steps of one network; the first are slow on every device
 
 
-def seconds(
+def each(
     measure: str, trials: list[Trial], store: Store, *, root: Path, device: torch.device
-) -> float:
-    """Estimate the time that trials take one after the other, in seconds.
+) -> dict[str, float]:
+    """Estimate the time that each of some trials takes, in seconds by key.
 
     An arm that has been measured takes as long again. For any other a few training steps are
     timed, once for all arms that differ in nothing that costs time. Good to a factor of two.
@@ -37,7 +37,7 @@ def seconds(
     took = {_text(one.settings): one.seconds for one in readable if one.status == "done"}
     step_times: dict[str, float] = {}
     datasets: dict[DatasetSettings, Dataset] = {}
-    total = 0.0
+    found: dict[str, float] = {}
     for trial in trials:
         settings = trial.arm.settings
         known = took.get(_text(trial.arm.effective))
@@ -51,8 +51,8 @@ def seconds(
             if settings.data not in datasets:
                 datasets[settings.data] = registry.load(settings.data, root)
             known = step_times[costs] * _images(settings, datasets[settings.data])
-        total += known
-    return total
+        found[trial.key] = known
+    return found
 
 
 def _timing(settings: TrialSettings) -> float:

@@ -7,7 +7,7 @@ was stopped, or one beside it, comes to the same trials.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,6 +45,12 @@ class Stage:
     def trials(self) -> list[Trial]:
         """All trials, each once: those of tuning first."""
         return list({trial.key: trial for trial in [*self.others, *self.reported]}.values())
+
+    def complete(self, left: Collection[str]) -> list[int]:
+        """Return the seeds of which no trial that is reported is among those left, by key."""
+        waiting = {trial.seed for trial in self.reported if trial.key in left}
+        seeds = dict.fromkeys(trial.seed for trial in self.reported)
+        return [seed for seed in seeds if seed not in waiting]
 
     def searched(self) -> Iterator[str]:
         """Yield a line for each setting that is tuned: over which values."""

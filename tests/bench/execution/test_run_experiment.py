@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from bench.errors import UserError
-from bench.execution import run_experiment as running
+from bench.execution import until_stored
 from bench.execution.executors import in_process
 from bench.execution.job import Job
 from bench.execution.progress import Progress
@@ -161,7 +161,7 @@ def test_what_is_disturbed_is_measured_again_within_its_round_where_order_matter
 
     jobs = [job(arm, seed) for seed in range(3) for arm in "ab"]
     progress = SimpleNamespace(finished=lambda record, again: None)
-    found = running.measure(jobs, executor, progress, lambda: False, lambda line: None)
+    found = until_stored.measure(jobs, executor, progress, lambda: False, lambda line: None)
     assert calls == [
         ("a", 0), ("b", 0), ("a", 0), ("a", 0), ("a", 1), ("a", 2), ("b", 2), ("b", 1)
     ]  # fmt: skip
@@ -183,7 +183,11 @@ def test_what_is_disturbed_is_measured_again_at_once_and_in_the_next_run(bench):
     bench.measure_with(measure)
     valid.append({0: 3, 1: 5})  # tries until nothing disturbs
     outcome = bench.run()
-    assert [bench.calls.count(("dice", seed)) for seed in (0, 1, 2)] == [3, running.ATTEMPTS, 1]
+    assert [bench.calls.count(("dice", seed)) for seed in (0, 1, 2)] == [
+        3,
+        until_stored.ATTEMPTS,
+        1,
+    ]
     [failed] = outcome.failed
     assert (failed.label, failed.seed, failed.status) == ("dice", 1, "invalid")
     assert failed.reason == "too warm; try 3"

@@ -16,6 +16,8 @@ import pytest
 
 from bench.__main__ import main
 from bench.execution import accuracy
+from bench.execution import budget as time_budget
+from bench.execution.budget import Budget
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from tests.bench.execution import tricks
@@ -135,6 +137,30 @@ def test_an_interruption_keeps_the_state_and_says_how_to_go_on(sweep, reference,
     assert (status, err) == (0, "")
     assert sweep.weights() == reference
     assert list((sweep.store.folder / "partial").iterdir()) == []
+
+
+def test_a_budget_stops_workers_and_the_same_command_goes_on(sweep, reference, monkeypatch):
+    def begin(text):
+        """Return a budget that ends with the first epoch of any trial."""
+        return Budget(text, 1, 1, clock=lambda: len(list(sweep.folder.glob("epoch-*"))))
+
+    monkeypatch.setattr(time_budget, "begin", begin)
+    sweep.kind("slow")
+    status, _, err = sweep.run("--jobs", 2, "--budget", "6h")
+    assert status == 3
+    told, command = err.strip().split(" To go on: ")
+    assert re.fullmatch(
+        r"warning: the budget of 6h is spent; 4 of 4 trials are left \([12] begun\); "
+        r"seeds measured with every arm: none yet\.",
+        told,
+    )
+    assert command.startswith("python -m bench run ")
+    assert command.endswith("--jobs 2 --budget 6h")
+    assert 1 <= len(list((sweep.store.folder / "partial").iterdir())) <= 2
+    monkeypatch.undo()
+    sweep.kind("plain")
+    assert sweep.run("--jobs", 2, "--budget", "6h")[0] == 0
+    assert sweep.weights() == reference
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

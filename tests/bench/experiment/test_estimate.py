@@ -12,6 +12,10 @@ from bench.store.results import AccuracyResult
 CPU = torch.device("cpu")
 
 
+def seconds(trials, store, root):
+    return sum(estimate.each("accuracy", trials, store, root=root, device=CPU).values())
+
+
 @pytest.fixture
 def trials(tmp_path):
     described = Experiment.model_validate(
@@ -44,12 +48,12 @@ def store_result(store, trial, seconds):
 
 def test_an_arm_takes_as_long_as_it_took(trials, tmp_path):
     store = Store(tmp_path / "small")
-    for trial, seconds in zip(trials, (10.0, 100.0, 20.0, 200.0), strict=False):
-        store_result(store, trial, seconds)
+    for trial, took in zip(trials, (10.0, 100.0, 20.0, 200.0), strict=False):
+        store_result(store, trial, took)
     left = [trial for trial in trials if trial.seed > 0]
-    assert estimate.seconds("accuracy", left, store, root=tmp_path, device=CPU) == pytest.approx(
-        2 * 330
-    )
+    assert seconds(left, store, tmp_path) == pytest.approx(2 * 330)
+    each = estimate.each("accuracy", left[:2], store, root=tmp_path, device=CPU)
+    assert each == {left[0].key: 10.0, left[1].key: 100.0}
 
 
 def test_without_records_time_follows_the_work(trials, tmp_path, monkeypatch):
@@ -57,20 +61,12 @@ def test_without_records_time_follows_the_work(trials, tmp_path, monkeypatch):
     monkeypatch.setattr(estimate, "_image_seconds", lambda *args: timed.append(args) or 0.01)
     empty = Store(tmp_path / "small")
     one, ten = trials[0], trials[1]  # epochs of 4 images, 2 images evaluated after each and last
-    assert estimate.seconds("accuracy", [one], empty, root=tmp_path, device=CPU) == pytest.approx(
-        0.01 * (4 + 2 * 2 / 3)
-    )
-    assert estimate.seconds("accuracy", [ten], empty, root=tmp_path, device=CPU) == pytest.approx(
-        0.01 * (40 + 11 * 2 / 3)
-    )
+    assert seconds([one], empty, tmp_path) == pytest.approx(0.01 * (4 + 2 * 2 / 3))
+    assert seconds([ten], empty, tmp_path) == pytest.approx(0.01 * (40 + 11 * 2 / 3))
     timed.clear()
-    estimate.seconds("accuracy", trials, empty, root=tmp_path, device=CPU)
+    seconds(trials, empty, tmp_path)
     assert len(timed) == 1  # arms that differ in loss and epochs only
 
 
 def test_a_first_estimate_is_a_time(trials, tmp_path):
-    assert (
-        0
-        < estimate.seconds("accuracy", trials, Store(tmp_path / "none"), root=tmp_path, device=CPU)
-        < 3600
-    )
+    assert 0 < seconds(trials, Store(tmp_path / "none"), tmp_path) < 3600
