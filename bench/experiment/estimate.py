@@ -14,6 +14,7 @@ from bench.data.dataset import Dataset, DatasetSettings
 from bench.experiment.trial import Trial, TrialSettings
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
+from bench.store.records import Record
 from bench.training import models
 from bench.training.precision import autocast
 
@@ -34,7 +35,7 @@ def each(
     ``store`` holds what was measured before, ``root`` the datasets.
     """
     readable = store.held(store.keys()).values()
-    took = {_text(one.settings): one.seconds for one in readable if one.status == "done"}
+    took = {_text(one.settings): _took(one) for one in readable if one.status == "done"}
     step_times: dict[str, float] = {}
     datasets: dict[DatasetSettings, Dataset] = {}
     found: dict[str, float] = {}
@@ -53,6 +54,12 @@ def each(
             known = step_times[costs] * _images(settings, datasets[settings.data])
         found[trial.key] = known
     return found
+
+
+def _took(record: Record) -> float:
+    """Return the seconds of a trial, also those before it was interrupted."""
+    trained = record.accuracy.training_seconds if record.accuracy else None
+    return max(record.seconds, trained or 0.0)
 
 
 def _timing(settings: TrialSettings) -> float:

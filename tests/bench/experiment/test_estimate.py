@@ -56,6 +56,15 @@ def test_an_arm_takes_as_long_as_it_took(trials, tmp_path):
     assert each == {left[0].key: 10.0, left[1].key: 100.0}
 
 
+def test_a_trial_that_was_resumed_took_all_its_epochs(trials, tmp_path):
+    store = Store(tmp_path / "small")
+    store_result(store, trials[0], 2.0)
+    record = store.read(trials[0].key)
+    result = record.result.model_copy(update={"training_seconds": 90.0})
+    store.commit(record.model_copy(update={"result": result}), {})
+    assert seconds(trials[:1], store, tmp_path) == 90.0
+
+
 def test_without_records_time_follows_the_work(trials, tmp_path, monkeypatch):
     timed = []
     monkeypatch.setattr(estimate, "_image_seconds", lambda *args: timed.append(args) or 0.01)
