@@ -70,12 +70,7 @@ class Folds(Settings):
     @classmethod
     def _can_be_read(cls, group: str | Column | None) -> str | Column | None:
         if isinstance(group, str):
-            try:
-                pattern = re.compile(group)
-            except re.error as error:
-                raise ValueError(f"{group!r} is no regular expression ({error})") from error
-            if pattern.groups > 1:
-                raise ValueError(f"{group!r} has more than one pair of parentheses")
+            check_pattern(group)
         return group
 
     @model_validator(mode="after")
@@ -97,6 +92,16 @@ class Folds(Settings):
         return chosen
 
 
+def check_pattern(group: str) -> None:
+    """Raise ValueError if a group cannot be read from names by this regular expression."""
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise ValueError(f"{group!r} is no regular expression ({error})") from error
+    if pattern.groups > 1:
+        raise ValueError(f"{group!r} has more than one pair of parentheses")
+
+
 def groups(names: Sequence[str], folds: Folds, folder: Path) -> tuple[str, ...]:
     """Return the group of each image; the image itself where none are asked for.
 
@@ -110,7 +115,7 @@ def groups(names: Sequence[str], folds: Folds, folder: Path) -> tuple[str, ...]:
         found = {name: _looked_up(name, table) for name in names}
         lacks = f"{path}: column {folds.group.column!r} has no group"
     else:
-        found = {name: _fitting(folds.group, name) for name in names}
+        found = {name: fitting(folds.group, name) for name in names}
         lacks = f"data.folds.group: {folds.group!r} finds no group"
     without = [name for name, group in found.items() if not group]
     if without:
@@ -184,7 +189,8 @@ def in_one_group(groups: Sequence[str], presence: NDArray[np.bool_]) -> list[int
     return sorted(label for label, where in found.items() if len(where) == 1)
 
 
-def _fitting(pattern: str, name: str) -> str | None:
+def fitting(pattern: str, name: str) -> str | None:
+    """Return the group that a regular expression finds in an image's name; None if it does not."""
     found = re.search(pattern, name)
     return found and (found[1] if found.re.groups else found[0])
 

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from bench import metrics
 from bench.components.names import ComponentName, is_path
+from bench.data.folds import check_pattern
 from bench.errors import UserError, UserErrors
 from bench.experiment import design_checks, label_checks, layers
 from bench.experiment.design_checks import MAX_TRIALS
@@ -60,6 +61,12 @@ class Experiment(TrialSettings):
         description="seed: runs of one seed are compared with each other; none: a seed is nothing "
         "that arms share, as in results of others",
     )
+    image_groups: str | None = Field(
+        None,
+        description="images of a group, such as slices of a volume, count as one where a report "
+        "says what holds for other images: a regular expression; what its parentheses fit in an "
+        "image's name is its group",
+    )
     labels: Labels = Field(
         Labels(), description="what reports call levels, classes and datasets; changes no result"
     )
@@ -108,6 +115,13 @@ class Experiment(TrialSettings):
         if info.data.get("measure", found.measure) != found.measure:
             raise ValueError(f"measure: {info.data['measure']} does not give {metric!r}")
         return metric
+
+    @field_validator("image_groups")
+    @classmethod
+    def _can_be_read(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            check_pattern(pattern)
+        return pattern
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -14,8 +14,9 @@ import numpy as np
 
 from bench import metrics
 from bench.components.names import is_path
-from bench.data import border_weights, normalisation
+from bench.data import border_weights, folds, normalisation
 from bench.data.dataset import Dataset, DatasetSettings
+from bench.data.files.pairs import first_of
 from bench.data.tune_split import TUNE
 from bench.errors import UserError, nearest
 from bench.evaluation import own_metrics
@@ -225,6 +226,17 @@ def _check_arm(experiment: Experiment, arm: Arm, dataset: Dataset) -> None:
                 f"{experiment.name}: evaluate: {dataset.name} has no {split} split here; "
                 f"it has {', '.join(dataset.splits)}"
             )
+    _check_groups(experiment, dataset.splits[evaluate.split].names)
+
+
+def _check_groups(experiment: Experiment, names: Sequence[str]) -> None:
+    """Refuse groups that some images are not in."""
+    pattern = experiment.image_groups
+    without = [name for name in names if pattern is not None and not folds.fitting(pattern, name)]
+    if without:
+        raise UserError(
+            f"{experiment.name}: image_groups: {pattern!r} finds no group for {first_of(without)}"
+        )
 
 
 def _provenances(

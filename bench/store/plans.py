@@ -88,6 +88,9 @@ class Plan(Stored):
     labels: Labels = Field(Labels(), description="what reports call levels, classes and datasets")
     equivalence: Positive | None = None
     pairing: Literal["seed", "none"] = Field("seed", description="whether arms share their seeds")
+    image_groups: str | None = Field(
+        None, description="regular expression that finds in an image's name which group it is in"
+    )
     seeds: tuple[Whole, ...] = ()
     command: str = Field("", description="the line that ran it")
     folder: str | None = Field(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.effects.image_groups import groups
 from bench.analysis.effects.image_parts import LEAST_IMAGES, parts
 from bench.analysis.stats.images import draws, interval, scores
 from bench.store.frame import Results
@@ -23,6 +24,7 @@ class ImageInterval:
     high: float
     names: tuple[str, ...]  # of the images
     drawn: NDArray[np.float64]  # the score on each data set drawn, the same ones for all arms
+    noun: str = "image"  # what is drawn; or ``group`` of images
 
     @property
     def images(self) -> int:
@@ -34,17 +36,20 @@ def image_intervals(results: Results) -> dict[str, ImageInterval]:
     """Return the intervals of the first arms; none where images are few or no counts stored.
 
     All arms see the same resampled data sets. An arm has none if its networks were evaluated on
-    different images, as in cross-validation: of its mean, there is no draw.
+    different images, as in cross-validation: of its mean, there is no draw. Where images are in
+    groups, whole groups are drawn.
     """
     keys = results.done.groupby("arm", sort=False)["key"].agg(list)
     found = {}
     for label in [label for label in results.arms if label in keys][:MOST_ARMS]:
         counts = {key: results.counts[key] for key in keys[label] if key in results.counts}
         names = {one.names for one in counts.values()}
-        how = parts(results, next(iter(counts))) if len(names) == 1 else None
-        images = len(next(iter(names))) if how else 0
-        if how and images >= LEAST_IMAGES:
-            drawn = draws(images, np.random.default_rng(_SEED))
-            scored = scores(np.array([how.of(one) for one in counts.values()]), drawn, how.score)
-            found[label] = ImageInterval(*interval(scored), next(iter(names)), scored)
+        if len(names) != 1:
+            continue
+        how, units = parts(results, next(iter(counts))), groups(results, next(iter(counts)))
+        if how and units and units.count >= LEAST_IMAGES:
+            drawn = draws(units.count, np.random.default_rng(_SEED))
+            counted = np.array([how.of(one, units) for one in counts.values()])
+            scored = scores(counted, drawn, how.score)
+            found[label] = ImageInterval(*interval(scored), next(iter(names)), scored, units.noun)
     return found

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import metrics
+from bench.analysis.effects.image_groups import Groups
 from bench.analysis.stats.images import SCORES, Score, totals
 from bench.store.frame import Results
 from bench.store.image_counts import Counts
@@ -29,14 +30,15 @@ class Parts:
     own: str = ""  # the score by image of which it is the mean, if it is one
     index: int | None = None  # of the class that it is about, if one
 
-    def of(self, counts: Counts) -> NDArray[np.float64]:
-        """Return (3, N, C), of which the score is a function of the sum over images."""
+    def of(self, counts: Counts, groups: Groups) -> NDArray[np.float64]:
+        """Return (3, G, C) of groups of images; the score is a function of the sum over them."""
         if self.own:
             values = counts.own[self.own]
             there = ~np.isnan(values)
-            return np.array([np.where(there, values, 0.0), there, there], np.float64)[..., None]
-        found = totals(counts.matrices())
-        return found if self.index is None else found[..., self.index, None]
+            found = np.array([np.where(there, values, 0.0), there, there], np.float64)[..., None]
+        else:
+            found = totals(counts.matrices())
+        return groups.sums(found if self.index is None else found[..., self.index, None])
 
 
 def parts(results: Results, key: str) -> Parts | None:

@@ -9,12 +9,14 @@ and Metz 1992; Obuchowski and Rockette 1995; Hillis 2007).
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.stats.blocks import Contrast, tested
 from bench.analysis.stats.images import Score
+from bench.analysis.stats.sample import ALPHA, t_quantile
 
 Array = NDArray[np.float64]
 
@@ -47,7 +49,7 @@ def rarest(counted: Array) -> tuple[int, int]:
     return found, int(images[found])
 
 
-def crossed(differences: Array, these: Contrast) -> Contrast:
+def crossed(differences: Array, these: Contrast, alpha: float = ALPHA) -> Contrast:
     """Test a difference for runs and images of which those in hand are random samples.
 
     ``differences`` are (S, N), of S seeds and N images, pseudo-values under one setting minus
@@ -58,7 +60,8 @@ def crossed(differences: Array, these: Contrast) -> Contrast:
     In a comparison of two settings MS_seed / (S N) is the variance between runs, so that the sum is
     the variance of Obuchowski and Rockette. Degrees of freedom by Satterthwaite (1946): Hillis
     leaves images out of them, as radiologists have hundreds; with 16 that would give too many. As
-    they may be more than those of the runs, the interval is never narrower than for these images.
+    they may be more than those of the runs, neither the interval (of 1 - ``alpha``) is narrower nor
+    p smaller than for these images.
     """
     seeds, images = differences.shape
     rows, columns = differences.mean(1), differences.mean(0)
@@ -72,7 +75,9 @@ def crossed(differences: Array, these: Contrast) -> Contrast:
     uncertain = by_image**2 / (images - 1) + error**2 / ((seeds - 1) * (images - 1))
     uncertain = these.error**4 / these.df + uncertain / (seeds * images) ** 2
     found = tested(these.difference, math.sqrt(variance), variance**2 / uncertain)
-    return found if found.high - found.low > these.high - these.low else these
+    if t_quantile(found.df, alpha) * found.error < t_quantile(these.df, alpha) * these.error:
+        return these
+    return replace(found, p=max(found.p, these.p))
 
 
 def _scored(counted: Array, score: Score) -> Array:

@@ -93,16 +93,19 @@ def claim_table(results: Analysis) -> Table:
     contrasts = [claim.contrast for claim in claims.values()]
     effect, interval = effect_columns(results.effects)
     interval = replace(interval, label="95 % interval on such images")
-    p_corrected = Column("p_corrected", "p corrected", "number", p_value)
+    groups = Column("groups", "groups", "number", whole, optional=True)
+    p_corrected = Column("p_corrected", "p corrected", "number", p_value, optional=True)
+    corrected = results.effects.correction != "none"
     return table(
         (Column("name", "compared with the baseline"), claims),
         (effect, [one.difference for one in contrasts]),
-        (interval, [(one.low, one.high) for one in contrasts]),
+        (interval, [(one.low, one.high) for one in claims.values()]),
         (_SUCH, [words.on_such_images(results, one) for one in compared]),
         (_P, [one.p for one in contrasts]),
-        (p_corrected, [claim.p_adjusted for claim in claims.values()]),
+        (p_corrected, [one.p_adjusted if corrected else None for one in claims.values()]),
         (Column("df", "df", "number", fixed(1)), [one.df for one in contrasts]),
         (Column("images", "images", "number", whole), [one.images for one in claims.values()]),
+        (groups, [one.units if one.noun == "group" else None for one in claims.values()]),
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.analysis.analysis import Analysis, Effects
 from bench.analysis.effects.comparisons import Comparison
+from bench.analysis.effects.image_claims import ImageClaim
 from bench.analysis.stats.verdicts import EQUIVALENT
 from bench.report.content import words
 from bench.store.frame import Row, typed
@@ -18,7 +19,12 @@ _DIGITS = 6  # the last digits of what is computed differ between processors
 def comparisons(results: Analysis) -> pd.DataFrame:
     """Return a row for each comparison with the baseline."""
     found = results.effects
-    rows = [_comparison(one, found) for one in found.comparisons]
+    claims = results.image_claims
+    said = any(claim.verdict for claim in claims.values())
+    rows = [
+        {**_comparison(one, found), **(_claim(claims.get(one.name), found) if said else {})}
+        for one in found.comparisons
+    ]
     noun = words.noun(found.scale)
     return typed(rows, ("factor", "level", "baseline", noun, "low", "high", "verdict"))
 
@@ -73,7 +79,23 @@ def _comparison(one: Comparison, found: Effects) -> Row:
     }
 
 
-def _verdict(one: Comparison, found: Effects) -> str:
+def _claim(claim: ImageClaim | None, found: Effects) -> Row:
+    """Return what holds on such images, in columns of their own."""
+    claim = claim or ImageClaim()
+    back = found.scale.back
+    return {
+        "such_verdict": _verdict(claim, found),
+        "such_reason": claim.reason,
+        "such_low": short(back(claim.low)),
+        "such_high": short(back(claim.high)),
+        "such_p": short(claim.contrast.p),
+        "such_p_corrected": short(claim.p_adjusted),
+        "images": claim.images,
+        "image_groups": claim.units,
+    }
+
+
+def _verdict(one: Comparison | ImageClaim, found: Effects) -> str:
     if one.verdict != EQUIVALENT or found.delta is None:
         return one.verdict
     margin = found.scale.back(found.delta)

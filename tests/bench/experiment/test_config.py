@@ -130,6 +130,7 @@ BROKEN = {
     "a switch for a fraction": ("epochs: 1", "learning_rate: off", "train.learning_rate: a number is wanted, not true or false (got false)"),
     "a switch for a seed": ("seeds: 2", "seeds: [0, true]", "seeds: a number is wanted, not true or false"),
     "a switch for seeds": ("seeds: 2", "seeds: on", "seeds: a number is wanted, not true or false"),
+    "no pattern of groups": ("seeds: 2", "seeds: 2\nimage_groups: '(a'", "image_groups: '(a' is no regular expression"),
     "no such pairing": ("seeds: 2", "seeds: 2\npairing: folds", "pairing: Input should be 'seed' or 'none' (got 'folds')"),
     "a switch for a margin": ("seeds: 2", "seeds: 2\nequivalence: true", "equivalence: a number is wanted"),
     "a switch for a choice of numbers": ("{name: scenes}", "{name: folder, path: x, channels: true}", "channels: a number is wanted"),

@@ -245,6 +245,12 @@ def test_times_of_batches_of_several_sizes_are_not_compared(tmp_path):
     assert plan.plan(experiment(**timed), tmp_path)
 
 
+def test_images_without_a_group_are_named(tmp_path):
+    assert plan.plan(experiment(image_groups=r"val_(\d+)"), tmp_path)
+    with pytest.raises(UserError, match="image_groups: 'patient' finds no group for val_000"):
+        plan.plan(experiment(image_groups="patient"), tmp_path)
+
+
 def test_a_split_that_the_dataset_lacks_is_refused(tmp_path, made_up_data):
     data = {"name": "msrc_v2", "training": "train+val"}
     with pytest.raises(UserError, match="small: evaluate: msrc_v2 has no val split here"):

@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from bench.analysis.analysis import load
 from bench.analysis.stats.verdicts import BETTER, INCONCLUSIVE
 from bench.report.content import words
+from bench.report.content.prose import say
 
 CLEAR = {(arm, seed): 0.5 + 0.3 * arm + 0.001 * seed for arm in (0, 1) for seed in range(3)}
 FACTORS = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}
@@ -51,6 +53,8 @@ def test_every_comparison_has_a_claim_from_the_seeds_that_finished(make_store, d
     for one in results.effects.comparisons:
         assert claims[one.name].contrast.difference == one.contrast.difference
         assert claims[one.name].contrast.error >= one.contrast.error
+        assert claims[one.name].low <= one.low < one.high <= claims[one.name].high
+        assert claims[one.name].p_adjusted >= one.p_adjusted
 
 
 @pytest.mark.parametrize(
@@ -92,3 +96,43 @@ def test_a_class_in_few_images_is_named(make_store):
 
 def test_speeds_are_not_about_images(make_store):
     assert load(make_store(measure="throughput", metric="images_per_second")).image_claims == {}
+
+
+def test_groups_of_images_count_as_one(make_store):
+    """Twelve groups of two, and the same twelve as images of their own."""
+    results = load(make_store(images=0, counted=24))
+    plan = results.plan.model_copy(update={"image_groups": r"^(\d+)_"})
+    grouped = dataclasses.replace(results, plan=plan)
+    merged = dataclasses.replace(results, counts={})
+    for key, counts in results.counts.items():
+        pairs = tuple(f"{number % 12:02}_{number}" for number in range(24))
+        grouped.counts[key] = dataclasses.replace(counts, names=pairs)
+        whole = counts.matrices().reshape(2, 12, counts.classes, counts.classes).sum(0)
+        cells = np.flatnonzero(whole)
+        merged.counts[key] = dataclasses.replace(
+            counts, names=pairs[:12], cells=cells, pixels=whole.flat[cells]
+        )
+    claim = the_claim(grouped)
+    assert (claim.images, claim.units, claim.noun) == (24, 12, "group")
+    assert claim.contrast.error == pytest.approx(the_claim(merged).contrast.error)
+    drawn = [each.image_intervals["ce"].drawn for each in (grouped, merged)]
+    assert drawn[0] == pytest.approx(drawn[1])
+    said = " ".join(say(grouped, "effects"))
+    assert "other groups of images of this kind, of which these 12 have to be a random" in said
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"name": "isbi2012", "fold": 0, "folds": 2}, "fewer than 10 groups"),
+        ({"folds": {"group": r"_(\d)\d_s$", "fold": 0}}, "fewer than 10 groups"),
+        ({"folds": {"group": {"table": "a.csv"}, "fold": 0}}, "image_groups would have to name"),
+        ({"folds": {"group": "patient", "fold": 0}}, "image_groups would have to name"),
+    ],
+)
+def test_groups_of_folds_and_slices_of_one_volume_are_known(make_store, data, reason):
+    results = load(make_store(images=0, counted=16))
+    for record in results.records.values():
+        record.settings["data"] |= data
+    assert reason in the_claim(results).reason
+    assert results.image_intervals == {}

@@ -103,6 +103,7 @@ def test_nothing_is_surer_of_such_images_than_of_these():
         these, found = paired(table), crossed(table, paired(table))
         assert found.error >= these.error
         assert found.high - found.low >= these.high - these.low
+        assert found.p >= these.p
 
 
 def test_the_rarest_class_is_the_one_in_fewest_images_of_those_that_count():
