@@ -59,7 +59,8 @@ def run(
     quiet: Quiet = False,
 ) -> int:
     """Measure every trial of an experiment that is not stored yet."""
-    command = _command(locals())
+    again = _command(locals())
+    command = _command({**locals(), "budget": None})  # a report's, which has all of it measured
     begun = None if budget is None else time_budget.begin(budget)  # before torch is imported
     from bench.execution import run_experiment
 
@@ -80,7 +81,7 @@ def run(
         _show_plan(prepared, jobs=jobs or 1)
         return 0
     prepared = dataclasses.replace(prepared, command=command)
-    return _run(prepared, accept_stale=accept_stale, quiet=quiet)
+    return _run(prepared, again, accept_stale=accept_stale, quiet=quiet)
 
 
 def _command(given: Mapping[str, Any]) -> str:
@@ -95,21 +96,24 @@ def _command(given: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _run(prepared: Prepared, *, accept_stale: bool, quiet: bool) -> int:
-    """Run an experiment, say what came of it, and return the exit status."""
+def _run(prepared: Prepared, again: str, *, accept_stale: bool, quiet: bool) -> int:
+    """Run an experiment, say what came of it, and return the exit status.
+
+    ``again`` is the command that goes on after an interruption.
+    """
     from bench.execution import progress, run_experiment, signals
     from bench.training.checkpointing import Interrupted
 
     streams.may_be_lost()  # a run outlives its terminal and its log
     shown = progress.choose(out, quiet=quiet)
-    resume = f"what is finished is stored. To go on: {prepared.command}"
+    resume = f"what is finished is stored. To go on: {again}"
     try:
         with signals.on_signals(warn) as stop:
             outcome = run_experiment.run_experiment(
                 prepared, shown, accept_stale=accept_stale, warn=warn, stop=stop
             )
     except run_experiment.OutOfBudget as error:
-        warn(f"{error}. To go on: {prepared.command}")
+        warn(f"{error}. To go on: {again}")
         return 3
     except (KeyboardInterrupt, Interrupted):
         complain(f"interrupted; {resume}")

@@ -156,6 +156,7 @@ def test_a_budget_stops_workers_and_the_same_command_goes_on(sweep, reference, m
     )
     assert command.startswith("python -m bench run ")
     assert command.endswith("--jobs 2 --budget 6h")
+    assert sweep.store.read_plan().command.endswith("--jobs 2")
     assert 1 <= len(list((sweep.store.folder / "partial").iterdir())) <= 2
     monkeypatch.undo()
     sweep.kind("plain")
