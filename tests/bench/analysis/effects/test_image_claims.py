@@ -9,6 +9,7 @@ from bench.analysis.analysis import load
 from bench.analysis.stats.verdicts import BETTER, INCONCLUSIVE
 from bench.report.content import words
 from bench.report.content.prose import say
+from bench.report.tables.statistics import comparisons
 
 CLEAR = {(arm, seed): 0.5 + 0.3 * arm + 0.001 * seed for arm in (0, 1) for seed in range(3)}
 FACTORS = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}
@@ -33,6 +34,9 @@ def test_what_is_large_against_images_and_runs_is_claimed(make_store):
     (one,) = results.effects.comparisons
     assert one.verdict == the_claim(results).verdict == BETTER
     assert words.beyond_these_images(results) == "; on other such images too"
+    (row,) = comparisons(results).to_dict("records")
+    assert (row["such_verdict"], row["images"], row["image_groups"]) == (BETTER, 40, 40)
+    assert row["such_low"] == pytest.approx(the_claim(results).low, rel=1e-5)
 
 
 def test_a_claim_says_no_more_than_the_verdict_on_these_images(make_store):
