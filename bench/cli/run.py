@@ -63,25 +63,41 @@ def run(
     command = _command({**locals(), "budget": None})  # a report's, which has all of it measured
     begun = None if budget is None else time_budget.begin(budget)  # before torch is imported
     from bench.execution import run_experiment
+    from bench.experiment import config
 
-    prepared = run_experiment.prepare(
-        experiment,
-        overrides=settings or (),
-        results=results,
-        data=data,
-        device=device,
-        workers=workers,
-        jobs=jobs,
-        timeout=timeout,
-        executor=executor,
-        address=address,
-        budget=begun,
-    )
+    prepared = [
+        run_experiment.prepare(
+            one,
+            results=results,
+            data=data,
+            device=device,
+            workers=workers,
+            jobs=jobs,
+            timeout=timeout,
+            executor=executor,
+            address=address,
+            budget=begun,
+        )
+        for one in config.load_all(experiment, settings or ())
+    ]
     if dry_run:
-        _show_plan(prepared, jobs=jobs or 1)
+        for one in prepared:
+            if one.experiment.block is not None:
+                say(f"{one.experiment.name}:")
+            _show_plan(one, jobs=jobs or 1)
+        if len(prepared) > 1 and budget is not None:
+            say(f"{budget} is for all {len(prepared)} datasets together, in this order")
         return 0
-    prepared = dataclasses.replace(prepared, command=command)
-    return _run(prepared, again, accept_stale=accept_stale, quiet=quiet)
+    status = 0
+    for one in prepared:
+        one = dataclasses.replace(one, command=command)
+        status = max(status, _run(one, again, accept_stale=accept_stale, quiet=quiet))
+        if status > 1:  # it was interrupted, or its time is spent
+            return status
+    if prepared[0].experiment.block is not None and not quiet:
+        name = prepared[0].experiment.block.experiment
+        say(f"for one page of all datasets: {_report_of(name, results)}")
+    return status
 
 
 def _command(given: Mapping[str, Any]) -> str:
@@ -128,12 +144,15 @@ def _run(prepared: Prepared, again: str, *, accept_stale: bool, quiet: bool) -> 
         total = outcome.stored + outcome.measured
         say(f"{name}: {total} trials: {counts}, {len(failed)} failed")
         folder = prepared.store.folder
-        elsewhere = [] if folder.parent == Path("results") else ["--results", str(folder.parent)]
-        report = shlex.join(["python", "-m", "bench", "report", name, *elsewhere])
-        say(f"results in {folder}; for the report: {report}")
+        say(f"results in {folder}; for the report: {_report_of(name, folder.parent)}")
     for record in failed:
         complain(f"{progress.trial_name(record)}: {record.status}: {record.reason}")
     return 1 if failed else 0
+
+
+def _report_of(name: str, results: Path) -> str:
+    elsewhere = [] if results == Path("results") else ["--results", str(results)]
+    return shlex.join(["python", "-m", "bench", "report", name, *elsewhere])
 
 
 def _show_plan(prepared: Prepared, *, jobs: int) -> None:

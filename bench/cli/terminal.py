@@ -96,7 +96,20 @@ def experiments(results: Path, names: list[str] | None) -> list[Store]:
     known = sorted(path.parent.name for path in results.glob("*/plan.json"))
     if not known:
         raise UserError(f"{results}: no experiment has been run here")
-    for name in names or ():
-        if name not in known:
+    found: dict[str, None] = {}
+    for name in names or known:
+        parts = [name] if name in known else _datasets_of(results, name, known)
+        if not parts:
             raise UserError(f"{results}: no experiment {name!r}{nearest(name, known)}")
-    return [Store(results / name) for name in names or known]
+        found |= dict.fromkeys(parts)
+    return [Store(results / name) for name in found]
+
+
+def _datasets_of(results: Path, name: str, known: Iterable[str]) -> list[str]:
+    """Return what an experiment on several datasets is stored as: a folder for each of them."""
+    found = []
+    for part in (part for part in known if part.startswith(f"{name}.")):
+        plan = Store(results / part).read_plan()
+        if plan is not None and plan.block is not None and plan.block.experiment == name:
+            found.append(part)
+    return found

@@ -13,15 +13,16 @@ from bench import metrics
 from bench.components.names import ComponentName, is_path
 from bench.data.folds import check_pattern
 from bench.errors import UserError, UserErrors
-from bench.experiment import design_checks, label_checks, layers
+from bench.experiment import datasets, design_checks, label_checks, layers
 from bench.experiment.design_checks import MAX_TRIALS
 from bench.experiment.layers import Layer
 from bench.experiment.levels import SECTIONS, Levels
 from bench.experiment.trial import TrialSettings
 from bench.experiment.tune import TuneSettings, varied
 from bench.measurements import MEASUREMENTS
-from bench.settings import check, in_order, paths, suggestion
+from bench.settings import Mistake, check, in_order, paths, suggestion
 from bench.store.labels import Labels
+from bench.store.plans import Block
 from bench.store.rename import NAME, check_name
 
 
@@ -56,6 +57,7 @@ class Experiment(TrialSettings):
         "train.learning_rate: {from: 1.0e-4, to: 1.0e-1, points: 7}, or a list of values",
     )
     _folder: Path = PrivateAttr()
+    _block: Block | None = PrivateAttr(None)
     pairing: Literal["seed", "none"] = Field(
         "seed",
         description="seed: runs of one seed are compared with each other; none: a seed is nothing "
@@ -180,6 +182,11 @@ class Experiment(TrialSettings):
         """The folder that components of the user's own are relative to: of the file."""
         return self._folder
 
+    @property
+    def block(self) -> Block | None:
+        """Which part of a file with several datasets it is; None of a file with one."""
+        return self._block
+
     def base(self) -> TrialSettings:
         """Return the settings of a trial before any factor is applied."""
         return TrialSettings.model_construct(
@@ -188,10 +195,16 @@ class Experiment(TrialSettings):
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read an experiment; UserError names file and key of all that is wrong, in a line each.
+    """Read an experiment on one dataset, as ``load_all`` does."""
+    return _only(load_all(path, overrides), path)
 
-    ``extends`` in it names one or more other files, relative to it. Overrides, ``key=value`` with
-    dotted keys and YAML values, are applied last.
+
+def load_all(path: Path, overrides: Sequence[str] = ()) -> list[Experiment]:
+    """Read an experiment: one for each of its ``datasets``, or the only one.
+
+    UserError names file and key of all that is wrong, in a line each. ``extends`` in it names one
+    or more other files, relative to it. Overrides, ``key=value`` with dotted keys and YAML values,
+    are applied last.
     """
     return _checked(layers.of_file(path), overrides, path.parent)
 
@@ -201,10 +214,19 @@ def from_mapping(values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Ex
 
     Files that it names are relative to the current folder.
     """
-    return _checked(layers.of_mapping(values, "experiment"), overrides, Path())
+    return _only(_checked(layers.of_mapping(values, "experiment"), overrides, Path()), "experiment")
 
 
-def _checked(read: list[Layer], overrides: Sequence[str], folder: Path) -> Experiment:
+def _only(found: list[Experiment], source: object) -> Experiment:
+    if len(found) > 1:
+        raise UserError(
+            f"{source}: datasets: are for `python -m bench run FILE`, which measures one after the "
+            "other; here, give a single one as data"
+        )
+    return found[0]
+
+
+def _checked(read: list[Layer], overrides: Sequence[str], folder: Path) -> list[Experiment]:
     values = layers.merged(read)
     wrong: list[UserError] = []
     for text in overrides:
@@ -213,6 +235,24 @@ def _checked(read: list[Layer], overrides: Sequence[str], folder: Path) -> Exper
             read.append(layer)
         except UserError as error:
             wrong.append(error)
+    experiments: list[Experiment] = []
+    lines: dict[str, None] = {}
+    try:
+        for block, own in datasets.blocks(values):
+            found, mistakes = _of_values(own, folder)
+            lines |= dict.fromkeys(datasets.said(one, block, read) for one in mistakes)
+            if found is not None:
+                found._block = block
+                experiments.append(found)
+    except UserError as error:
+        lines[f"{layers.source_of(read, [datasets.KEY])}: {error}"] = None
+    if lines or wrong:
+        raise UserErrors([*map(UserError, lines), *wrong])
+    return experiments
+
+
+def _of_values(values: dict[str, Any], folder: Path) -> tuple[Experiment | None, list[Mistake]]:
+    """Return the experiment of the values on one dataset; or all that is wrong with them."""
     found = check(Experiment, values, folder)
     mistakes = found if isinstance(found, list) else []
     if mistakes:  # then nothing has looked yet at settings together
@@ -225,10 +265,7 @@ def _checked(read: list[Layer], overrides: Sequence[str], folder: Path) -> Exper
     mistakes = in_order([*mistakes, *design_checks.mistakes(values, known, folder)], values)
     if isinstance(found, Experiment) and not mistakes:
         mistakes = list(label_checks.mistakes(found.labels, found.factors, found.include))
-    if isinstance(found, Experiment) and not mistakes and not wrong:
-        return found
-    lines = dict.fromkeys(one.said_of(layers.source_of(read, one.path)) for one in mistakes)
-    raise UserErrors([*map(UserError, lines), *wrong])
+    return (found if isinstance(found, Experiment) and not mistakes else None), mistakes
 
 
 def schema() -> str:
@@ -239,6 +276,7 @@ def schema() -> str:
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
         "description": "experiment files, relative to this one, whose values hold here too",
     }
+    body["properties"][datasets.KEY] = datasets.SCHEMA
     seeds = body["properties"]["seeds"]
     listed = {"type": seeds.pop("type"), "items": seeds.pop("items")}
     seeds["anyOf"] = [{"type": "integer", "minimum": 1}, listed]

@@ -157,6 +157,7 @@ def describe(
         and not own_metrics.higher_is_better(experiment.metric),
         trials=tuple(_described(trial, (accepted or {}).get(trial.key)) for trial in trials),
         tuning=tuning,
+        block=experiment.block,
     )
 
 

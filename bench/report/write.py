@@ -9,16 +9,20 @@ from matplotlib.figure import Figure
 
 from bench.analysis.analysis import Analysis, load
 from bench.errors import UserError, nearest
+from bench.report.content import datasets
+from bench.report.content.datasets import Panel
 from bench.report.document import Document
 from bench.report.figures.encode import encode
 from bench.report.figures.registry import FIGURES
 from bench.report.formats import csv, html, latex, markdown
+from bench.report.formats import datasets as datasets_page
 from bench.report.formats import index as index_page
 from bench.report.tables.registry import TABLES, WHERE_ANY
 from bench.store import looks
 from bench.store.files import write_whole
 from bench.store.folder import Store
 from bench.store.image_counts import collector_paused
+from bench.store.plans import Block
 
 SCORED_AGAIN = ("trials", "arms", "comparisons")  # tables of networks that were scored again
 SUFFIXES = ("png", "svg")
@@ -50,13 +54,14 @@ def write_all(
 ) -> Iterator[Path]:
     """Write the reports of several experiments, and a page that lists all of the folder ``index``.
 
-    Yields the main file of each report, as soon as it is written; then ``index.html``, if that
-    lists more than one experiment; it lies in ``output`` too, if that is given. ``damaged``, if
+    Yields the main file of each report, as soon as it is written; then a page for each experiment
+    of which several datasets are among them, ``NAME.html``; then ``index.html``, if that lists more
+    than one experiment. These pages lie in ``output`` too, if that is given. ``damaged``, if
     given, is called with what is wrong with an experiment that cannot be read, and the others are
     reported on. UserError if a format is unknown, or a report cannot be written.
     """
     _check(formats)
-    entries = {}
+    entries, panels = {}, []
     for store in stores:
         try:
             results = load(store)
@@ -68,12 +73,35 @@ def write_all(
         yield _write_formats(results, formats, output)
         if index is not None:
             entries[store.folder] = index_page.entry(results, _folder(store, output))
+        if results.plan.block is not None:
+            panels.append(_panel(results, results.plan.block, _folder(store, output)))
+    for group in datasets.groups(panels):
+        yield from _write_group(group, formats, output)
     if index is not None:
         others = sorted(path.parent for path in index.glob("*/plan.json"))
         listed = [entries.get(path) or _other(Store(path), output) for path in others]
-        page = _write((output or index) / "index.html", index_page.render(listed))
+        folder = output or index
+        page = _write(folder / "index.html", index_page.render(listed, folder))
         if len(listed) > 1:
             yield page
+
+
+def _panel(results: Analysis, block: Block, folder: Path) -> Panel:
+    page = folder / "report" / "report.html"
+    return Panel(block, results, index_page.link(page, folder.parent) if page.is_file() else "")
+
+
+def _write_group(
+    group: Sequence[Panel], formats: Sequence[str], output: Path | None
+) -> Iterator[Path]:
+    """Write the page of an experiment on several datasets; yield its file in the first format."""
+    folder = output or group[0].results.store.folder.parent
+    made = {"html": datasets_page.html_page, "md": datasets_page.markdown}
+    wanted = [name for name in dict.fromkeys(formats) if name in made]
+    written = [
+        _write(folder / f"{group[0].block.experiment}.{name}", made[name](group)) for name in wanted
+    ]
+    yield from written[:1]
 
 
 def _folder(store: Store, output: Path | None) -> Path:

@@ -70,6 +70,14 @@ class Tuning(Stored):
     )
 
 
+class Block(Stored):
+    """Which part of an experiment on several datasets a plan is."""
+
+    experiment: str = Field(description="name in the file; this plan has that of a dataset added")
+    dataset: str = Field(description="what its dataset is called there")
+    datasets: tuple[str, ...] = Field(description="all of them, in the order of the file")
+
+
 class Plan(Stored):
     """An experiment as it was planned; ``trials`` in the order of seeds, then arms."""
 
@@ -101,6 +109,7 @@ class Plan(Stored):
         False, description="whether less of the metric is better, where it is a user's own"
     )
     trials: tuple[PlannedTrial, ...]
+    block: Block | None = Field(None, description="of an experiment on several datasets")
     tuning: Tuning | None = Field(
         None, description="``trials`` are of tuned arms once values are chosen, until then defaults"
     )

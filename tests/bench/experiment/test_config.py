@@ -354,7 +354,7 @@ def test_a_file_that_is_no_text(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_experiment_of_the_repository_is_one(path):
-    assert config.load(path).name
+    assert all(one.name for one in config.load_all(path))
     opening = path.read_text(encoding="utf-8").splitlines()[0]
     named = opening.removeprefix("# yaml-language-server: $schema=")
     assert (path.parent / named).resolve() == EXPERIMENTS / "schema.json"
@@ -374,6 +374,7 @@ def test_the_schema_knows_the_keys_that_a_file_uses():
 def test_the_schema_knows_all_settings_as_factors_and_takes_others_with_named_levels_only():
     factors = json.loads(config.schema())["properties"]["factors"]
     for path in EXPERIMENTS.rglob("*.yaml"):
-        assert set(config.load(path).factors) <= set(factors["properties"])
+        for one in config.load_all(path):
+            assert set(one.factors) <= set(factors["properties"])
     assert {"data.size", "train.schedule.gamma", "timing.pass"} <= set(factors["properties"])
     assert factors["additionalProperties"]["items"]["required"] == ["name"]
