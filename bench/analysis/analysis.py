@@ -14,6 +14,7 @@ from bench.analysis.effects.factorial import Interaction, SimpleEffect, factoria
 from bench.analysis.effects.image_claims import ImageClaim, image_claims
 from bench.analysis.effects.image_intervals import ImageInterval, image_intervals
 from bench.analysis.effects.other_metrics import ByMetric, by_other_metrics
+from bench.analysis.effects.planning import Planning, planning
 from bench.analysis.effects.ranking import Ranking, rankings
 from bench.analysis.effects.runs import Runs, runs
 from bench.analysis.effects.tuned_verdicts import Conclusion
@@ -59,8 +60,7 @@ class Effects:
     @property
     def pooled(self) -> bool:
         """Whether a comparison of two arms has an error that others contribute to."""
-        models = ((one.model, one.cells) for one in self.comparisons if one.testable)
-        return any(model is not None and len(model.means) > 2 * cells for model, cells in models)
+        return any(one.pooled for one in self.comparisons if one.testable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +144,13 @@ class Analysis(Results):
             return ()
         known = stored_looks.read(self.store)
         return stored_looks.undeclared(known, self.look, complete=looks.complete(self))
+
+    @cached_property
+    def planning(self) -> dict[str, Planning]:
+        """Name of a comparison → what it can show, and what other numbers of seeds would."""
+        found, any_time = self.effects, bool(self.earlier_looks)
+        correction, delta = found.correction, found.delta
+        return planning(found.comparisons, correction=correction, delta=delta, any_time=any_time)
 
     @cached_property
     def image_claims(self) -> dict[str, ImageClaim]:

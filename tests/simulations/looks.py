@@ -20,18 +20,19 @@ from numpy.typing import NDArray
 from bench.analysis.effects import looks
 from bench.analysis.effects.comparisons import Comparison, compare
 from bench.analysis.effects.runs import Runs
-from bench.analysis.stats import power, sequential
+from bench.analysis.stats import sequential
 from bench.analysis.stats.e_process import critical_value
 from bench.analysis.stats.sample import t_quantile
 from bench.analysis.stats.sequential import Look
 from bench.analysis.stats.verdicts import BETTER, WORSE
 from bench.store.frame import Results
+from tests.simulations.planning import MOST, observed_seeds
 from tests.simulations.rows import FIVE, PAIR, THREE_BY_TWO, Row, planned, print_table, write
 
 DESIGNS = {"two arms": PAIR, "3 × 2": THREE_BY_TWO, "five arms": FIVE}
 FALSE = "any false better or worse"
 MANY = 100_000  # series of two arms, of which only t is computed
-MOST = 100  # seeds that advice is followed to
+
 
 Decide = Callable[[Results, Runs], tuple[Comparison, ...]]
 Critical = Callable[[int], float]  # number of seeds → what |t| has to reach
@@ -99,7 +100,7 @@ def following_advice(count: int, generator: np.random.Generator) -> float:
             if abs(mean) >= t_quantile(seeds - 1) * sd / math.sqrt(seeds):
                 found += 1
                 break
-            seeds = power.seeds_needed(abs(mean) / sd, _detectable, more_than=seeds)
+            seeds = observed_seeds(abs(mean) / sd, seeds)
     return found / count
 
 
@@ -161,10 +162,6 @@ def saved(generator: np.random.Generator) -> Iterator[str]:
 
 def _first_alone(seeds: int) -> float:
     return one_look(seeds) if seeds == 3 else any_time(seeds)
-
-
-def _detectable(seeds: int) -> float:
-    return power.detectable(t_quantile(seeds - 1), seeds - 1) / math.sqrt(seeds)
 
 
 def _error(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.effects.estimates import Estimate, estimates
 from bench.analysis.effects.runs import Runs
 from bench.analysis.stats import families, power, verdicts
 from bench.analysis.stats.blocks import Contrast
-from bench.analysis.stats.folds import widening
 from bench.analysis.stats.sample import ALPHA
 from bench.analysis.stats.verdicts import INCONCLUSIVE
 from bench.store.frame import Results
@@ -27,7 +26,6 @@ class Comparison(Estimate):
     detectable: float = math.nan  # smallest true difference detected with 80 % power
     verdict: str = INCONCLUSIVE  # one of those in ``bench.analysis.stats.verdicts``
     reason: str = ""  # why nothing could be tested
-    seeds_needed: int | None = None  # if inconclusive, an estimate; None above MOST_SEEDS
 
     @property
     def only_direction(self) -> bool:
@@ -54,14 +52,12 @@ def compare(
     adjusted = _adjusted(method, contrasts)
     same = [math.nan if delta is None else verdicts.equivalence(c, delta) for c in contrasts]
 
-    def detectable(df: float, error: float) -> float:
-        return power.detectable(power.critical_value(method, family, df), df) * error
-
     def decide(one: Estimate, p: float, p_equivalent: float) -> Comparison:
         if not one.testable:
             return Comparison(**vars(one), reason=_reason(one.seeds, results.measurement.replicate))
         contrast = one.contrast
-        low, high = interval(contrast, power.critical_value(method, family, contrast.df), p)
+        critical = power.critical_value(method, family, contrast.df)
+        low, high = interval(contrast, critical, p)
         verdict = verdicts.verdict(
             contrast.difference, p, p_equivalent, higher_is_better=higher_is_better
         )
@@ -71,9 +67,8 @@ def compare(
             low=low,
             high=high,
             p_equivalent=p_equivalent,
-            detectable=detectable(contrast.df, contrast.error),
+            detectable=power.detectable(critical, contrast.df) * contrast.error,
             verdict=verdict,
-            seeds_needed=_seeds_needed(one, delta, detectable) if verdict == INCONCLUSIVE else None,
         )
 
     decided = tuple(map(decide, found, adjusted, families.holm(same)))
@@ -114,30 +109,3 @@ def interval(contrast: Contrast, critical: float, p: float) -> tuple[float, floa
 def _reason(seeds: int, replicate: str) -> str:
     few = ("no", "only one", "too few")[min(seeds, 2)]
     return f"{few} {replicate}{'s' if seeds > 1 else ''} finished in both"
-
-
-def _seeds_needed(
-    one: Estimate, delta: float | None, detectable: Callable[[float, float], float]
-) -> int | None:
-    """Return how many seeds would detect the observed difference, or δ where that is larger.
-
-    Where these seeds should have detected δ already, what is open is whether the difference is
-    nearer to 0 or to δ. ``detectable`` takes degrees of freedom and standard error.
-    """
-    model, now = one.model, one.contrast
-
-    def with_seeds(seeds: int) -> float:
-        if model is None:  # arms share no seeds
-            df = max(1, now.df * (seeds - 1) // (one.seeds - 1))
-            return detectable(df, now.error * math.sqrt(one.seeds / seeds))
-        error = math.sqrt(2 * model.variance / (one.cells * seeds))
-        error *= widening(seeds, one.overlap)
-        return detectable((len(model.means) - 1) * (seeds - 1), error)
-
-    target = observed = abs(one.contrast.difference)
-    if delta is not None and observed < delta:
-        needed = power.seeds_needed(delta, with_seeds)
-        if needed is None or needed > one.seeds:
-            return needed
-        target = max(observed, delta - observed)
-    return power.seeds_needed(target, with_seeds, more_than=one.seeds)

@@ -47,6 +47,11 @@ class Estimate:
         """Whether there were enough runs for a test."""
         return not math.isnan(self.contrast.p)
 
+    @property
+    def pooled(self) -> bool:
+        """Whether arms that are not compared here contribute to the error."""
+        return self.model is not None and len(self.model.means) > 2 * self.cells
+
 
 @dataclass(frozen=True)
 class Question:

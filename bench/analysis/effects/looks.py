@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from bench.analysis.effects.comparisons import Comparison, interval
 from bench.analysis.effects.estimates import Estimate, estimates
 from bench.analysis.effects.runs import Runs
 from bench.analysis.stats import e_process, families, power, verdicts
-from bench.analysis.stats.folds import widening
 from bench.analysis.stats.sample import ALPHA
-from bench.analysis.stats.verdicts import INCONCLUSIVE
 from bench.store.frame import NOT_RUN, Results
 from bench.store.looks import ReportedLook
 
@@ -47,7 +45,7 @@ def always_valid(
     same = [_p_equivalent(one, delta) for one in found]
 
     def detectable(one: Estimate, df: float, error: float) -> float:
-        needed = e_process.critical_value(df, information(one, error), ALPHA / family)
+        needed = e_process.critical_value(df, information(one), ALPHA / family)
         return power.detectable(needed, df) * error if math.isfinite(needed) else math.inf
 
     def decide(one: Estimate, own: float, adjusted: float, p_equivalent: float) -> Comparison:
@@ -68,34 +66,18 @@ def always_valid(
             p_equivalent=p_equivalent,
             detectable=seen if math.isfinite(seen) else math.nan,
             verdict=verdict,
-            seeds_needed=_seeds_needed(one, detectable) if verdict == INCONCLUSIVE else None,
         )
 
     decided = tuple(map(decide, found, p, families.holm(p), families.holm(same)))
     return "holm" if family > 1 else "none", decided
 
 
-def information(one: Estimate, error: float | None = None) -> float:
-    """Return the variance of a run over that of the estimated difference, or of another error."""
-    error = one.contrast.error if error is None else error
+def information(one: Estimate) -> float:
+    """Return the variance of a run over that of the estimated difference."""
+    error = one.contrast.error
     if one.model is None or not error > 0:
         return one.cells * one.seeds / 2  # what it is if no trial is missing
     return one.model.variance / error**2
-
-
-def _seeds_needed(one: Estimate, detectable: Callable[[Estimate, int, float], float]) -> int | None:
-    """Return with how many seeds the observed difference would be detected with 80 % power."""
-    model = one.model
-    if model is None:
-        return None
-
-    def with_seeds(seeds: int) -> float:
-        error = math.sqrt(2 * model.variance / (one.cells * seeds))
-        error *= widening(seeds, one.overlap)
-        return detectable(one, (len(model.means) - 1) * (seeds - 1), error)
-
-    observed = abs(one.contrast.difference)
-    return power.seeds_needed(observed, with_seeds, more_than=one.seeds)
 
 
 def _p(one: Estimate) -> float:

@@ -1,10 +1,8 @@
-"""Which difference a design can detect, and how many seeds would detect a given one."""
+"""Which difference a design can detect."""
 
 from __future__ import annotations
 
-import bisect
 import functools
-from collections.abc import Callable
 
 from scipy.optimize import brentq
 from scipy.special import ndtr
@@ -13,7 +11,6 @@ from bench.analysis.stats.families import dunnett_critical, error_scale
 from bench.analysis.stats.sample import ALPHA, t_quantile
 
 POWER = 0.80  # with which a "detectable" difference is detected
-MOST_SEEDS = 100  # more are not recommended to anybody
 
 
 def critical_value(method: str, comparisons: int, df: float) -> float:
@@ -52,18 +49,3 @@ def detectable(critical: float, df: float) -> float:
     """Return the true difference, in standard errors, that is detected with 80 % power."""
     end = 6.0 * critical + 6.0
     return float(brentq(lambda effect: power(effect, critical, df) - POWER, 0.0, end, xtol=1e-9))
-
-
-def seeds_needed(
-    target: float, detectable_with: Callable[[int], float], *, more_than: int = 1
-) -> int | None:
-    """Return the smallest number of seeds with which a difference is detected; None above 100.
-
-    ``detectable_with`` is number of seeds, at least 2 → smallest difference detected, falling;
-    ``more_than`` the number of seeds there are, at least 1, which were too few.
-    """
-    if not target > 0:
-        return None
-    possible = range(more_than + 1, MOST_SEEDS + 1)
-    first = bisect.bisect_left(possible, True, key=lambda seeds: detectable_with(seeds) <= target)
-    return possible[first] if first < len(possible) else None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from bench.analysis.analysis import Analysis, Effects
 from bench.analysis.stats.anova import HIGHER, RESIDUAL, SEED
 from bench.report.content import words
-from bench.report.content.numbers import fixed, p_value, score, seeds, significant, whole
+from bench.report.content.numbers import fixed, p_value, score, significant, whole
 from bench.report.content.table import Column, Table, of_metric, table
 
 _OTHER_SOURCES = {HIGHER: "interactions of three or more", RESIDUAL: "residual"}
@@ -23,9 +23,8 @@ def effect_table(results: Analysis) -> Table:
     compared, corrected = found.comparisons, found.correction != "none"
     contrasts = [one.contrast for one in compared]
     effect, interval = effect_columns(found)
-    needed = Column("seeds_needed", f"{replicate}s needed", "number", seeds, optional=True)
     p_corrected = Column("p_corrected", "p corrected", "number", p_value, optional=True)
-    write, unit = _writer(found, signed=False), words.unit(found.scale)
+    write, unit = writer(found, signed=False), words.unit(found.scale)
     detectable = Column("detectable", "detectable", "number", write, unit)
     correlation = Column("correlation", f"{replicate} correlation", "number", _TWO, optional=True)
     shared = results.plan.pairing == "seed"
@@ -35,7 +34,6 @@ def effect_table(results: Analysis) -> Table:
         (interval, [(one.low, one.high) for one in compared]),
         (Column("verdict", "verdict", "verdict"), [words.verdict(found, one) for one in compared]),
         (_SUCH, [words.on_such_images(results, one) for one in compared]),
-        (needed, [words.seeds_needed(one) for one in compared]),
         (_P, [one.p for one in contrasts]),
         (p_corrected, [one.p_adjusted if corrected else None for one in compared]),
         (detectable, [one.detectable for one in compared]),
@@ -123,10 +121,11 @@ def image_table(results: Analysis) -> Table:
 
 def effect_columns(found: Effects) -> tuple[Column, Column]:
     """Return the columns of an effect and of its interval."""
-    write, scale = _writer(found), found.scale
+    write, scale = writer(found), found.scale
     effect = Column("effect", words.noun(scale), "number", write, words.unit(scale))
     return effect, Column("interval", "95 % interval", "interval", write)
 
 
-def _writer(found: Effects, *, signed: bool = True) -> Callable[[float, float], str]:
+def writer(found: Effects, *, signed: bool = True) -> Callable[[float, float], str]:
+    """Return what writes effects in the cells of a table."""
     return lambda value, _like: words.effect(found, value, signed=signed)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 
 from bench.analysis.scales import MINUS
-from bench.analysis.stats.power import MOST_SEEDS
 
 whole = "{:,.0f}".format  # a whole number
 significant = "{:.3g}".format  # three digits, in powers of ten where it is very large or small
@@ -28,11 +27,6 @@ def three_digits(value: float, _like: float = 0) -> str:
     """Return a number with three digits, or all before the point: ``0.439``, ``1,234``."""
     digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
     return f"{value:,.{digits}f}"
-
-
-def seeds(count: float, _like: float = 0) -> str:
-    """Return how many seeds would decide: ``12``, ``> 100``."""
-    return f"> {MOST_SEEDS}" if math.isinf(count) else whole(count)
 
 
 def fixed(decimals: int) -> Callable[[float, float], str]:

@@ -11,8 +11,7 @@ import jinja2
 from bench import metrics
 from bench.analysis.analysis import Analysis
 from bench.analysis.effects.estimates import OWN_ERROR_FROM
-from bench.analysis.stats.power import MOST_SEEDS
-from bench.report.content import collapse, facts, numbers, other_metrics, tuning, words
+from bench.report.content import collapse, facts, numbers, other_metrics, planning, tuning, words
 
 MOST_NAMED = 5  # files or trials that a warning names
 
@@ -57,7 +56,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {function.__name__: function for function in (*own, numbers.score)}
     environment.filters["by"] = lambda value, macro: macro(value)
     environment.globals |= {"facts": facts, "words": words, "tuned": tuning}
-    environment.globals |= {"lost": collapse, "by_metric": other_metrics}
-    environment.globals |= {"most_named": MOST_NAMED, "most_seeds": MOST_SEEDS}
+    environment.globals |= {"lost": collapse, "by_metric": other_metrics, "planned": planning}
+    environment.globals |= {"most_named": MOST_NAMED}
     environment.globals["own_error_from"] = OWN_ERROR_FROM
     return environment

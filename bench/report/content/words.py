@@ -103,13 +103,6 @@ def margin(found: Effects) -> str:
     return f"±{shown:g} {found.scale.unit}".rstrip()
 
 
-def seeds_needed(comparison: Comparison) -> float | None:
-    """Return how many seeds would decide an inconclusive comparison; infinity if too many."""
-    if comparison.verdict != INCONCLUSIVE or not comparison.testable:
-        return None
-    return math.inf if comparison.seeds_needed is None else comparison.seeds_needed
-
-
 def all_detectable(found: Effects) -> bool:
     """Tell whether every comparison that could be tested could also be decided."""
     return not any(math.isnan(one.detectable) for one in found.comparisons if one.testable)

@@ -14,7 +14,6 @@ from matplotlib.patches import Patch
 from bench import metrics
 from bench.analysis.analysis import Analysis, Effects
 from bench.analysis.effects.comparisons import Comparison
-from bench.analysis.stats.power import MOST_SEEDS
 from bench.analysis.stats.verdicts import BETTER, EQUIVALENT, INCONCLUSIVE, WORSE
 from bench.report.content import words
 from bench.report.figures import style
@@ -46,7 +45,7 @@ def effects(results: Analysis) -> Figure | None:
         axes.set_xscale("log")
     for y, row in enumerate(rows):
         if isinstance(row, Comparison):
-            _comparison(axes, found, row, y, results.measurement.replicate)
+            _comparison(axes, found, row, y)
     axes.axvline(scale.neutral, color=style.INK, lw=1.0, zorder=2)
     if found.delta is not None:
         band = scale.shown(-found.delta), scale.shown(found.delta)
@@ -78,7 +77,7 @@ def _rows(shown: Sequence[Comparison]) -> list[Comparison | str]:
     return rows
 
 
-def _comparison(axes: Axes, found: Effects, one: Comparison, y: int, replicate: str) -> None:
+def _comparison(axes: Axes, found: Effects, one: Comparison, y: int) -> None:
     colour, marker = _LOOKS[one.verdict]
     contrast, shown = one.contrast, found.scale.shown
     if not math.isnan(one.detectable):
@@ -91,7 +90,7 @@ def _comparison(axes: Axes, found: Effects, one: Comparison, y: int, replicate: 
         axes.plot(ends, [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=3)
     dot: dict[str, Any] = {"color": colour, "ms": 8, "mec": style.PAPER, "mew": 0.8, "zorder": 4}
     axes.plot(shown(contrast.difference), y, marker, **dot)
-    beside(axes, y, _said(found, one, replicate), gap=8, bold=one.verdict != INCONCLUSIVE)
+    beside(axes, y, words.verdict(found, one), gap=8, bold=one.verdict != INCONCLUSIVE)
 
 
 def _limits(found: Effects, shown: Sequence[Comparison]) -> tuple[float, float]:
@@ -107,15 +106,6 @@ def _limits(found: Effects, shown: Sequence[Comparison]) -> tuple[float, float]:
         max(low - margin, min(low, -reach) - 0.2 * margin),
         min(high + margin, max(high, reach) + 0.2 * margin),
     )
-
-
-def _said(found: Effects, one: Comparison, replicate: str) -> str:
-    """Return the verdict, and how many runs it would take where nothing is decided."""
-    needed = words.seeds_needed(one)
-    if needed is None:
-        return words.verdict(found, one)
-    count = f"more than {MOST_SEEDS}" if math.isinf(needed) else f"about {needed:.0f}"
-    return f"{words.verdict(found, one)}; {count} {replicate}s needed"
 
 
 def _name_rows(axes: Axes, rows: Sequence[Comparison | str]) -> None:

@@ -36,7 +36,7 @@ def render(results: Analysis) -> str:
     """Return the tables of arms, of comparisons and of tuning, to be used by ``\\input``."""
     arms = views.arm_table(results).without("parameters", "seconds", "classes_averaged")
     effects = effect_views.effect_table(results)
-    diagnostics = ["correlation", "seeds_needed"]
+    diagnostics = ["correlation"]
     if any(column.name == "p_corrected" for column in effects.columns):
         diagnostics.append("p")
     about = f"{results.plan.name}: {' '.join(say(results, 'effects', paper=True))}"

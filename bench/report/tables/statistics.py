@@ -9,6 +9,8 @@ import pandas as pd
 from bench.analysis.analysis import Analysis, Effects
 from bench.analysis.effects.comparisons import Comparison
 from bench.analysis.effects.image_claims import ImageClaim
+from bench.analysis.effects.planning import Planning
+from bench.analysis.stats.assurance import Needed
 from bench.analysis.stats.verdicts import EQUIVALENT
 from bench.report.content import words
 from bench.store.frame import Row, typed
@@ -22,7 +24,10 @@ def comparisons(results: Analysis) -> pd.DataFrame:
     claims = results.image_claims
     said = any(claim.verdict for claim in claims.values())
     rows = [
-        {**_comparison(one, found), **(_claim(claims.get(one.name), found) if said else {})}
+        {
+            **_comparison(one, found, results.planning.get(one.name)),
+            **(_claim(claims.get(one.name), found) if said else {}),
+        }
         for one in found.comparisons
     ]
     noun = words.noun(found.scale)
@@ -46,8 +51,10 @@ def anova(results: Analysis) -> pd.DataFrame:
     return typed(rows, ("source", "kind", "ss", "df", "f", "p", "partial_omega2"))
 
 
-def _comparison(one: Comparison, found: Effects) -> Row:
+def _comparison(one: Comparison, found: Effects, planned: Planning | None) -> Row:
     contrast, scale, noun = one.contrast, found.scale, words.noun(found.scale)
+    low, high = planned.detectable if planned else (math.nan, math.nan)
+    seeds = planned.seeds if planned and planned.seeds else Needed(None, None, None)
     numbers = {
         noun: scale.back(contrast.difference),
         "low": scale.back(one.low),
@@ -62,6 +69,9 @@ def _comparison(one: Comparison, found: Effects) -> Row:
         "probability_high": one.probability_interval[1],
         "seed_correlation": one.correlation,
         "detectable": scale.back(one.detectable),
+        "detectable_low": scale.back(low),
+        "detectable_high": scale.back(high),
+        "exaggeration": planned.exaggeration if planned and planned.exaggerated else math.nan,
     }
     return {
         "factor": one.factor,
@@ -71,7 +81,9 @@ def _comparison(one: Comparison, found: Effects) -> Row:
         "correction": found.correction,
         "verdict": _verdict(one, found),
         "reason": one.reason,
-        "seeds_needed": one.seeds_needed,
+        "seeds_to_decide": seeds.seeds,
+        "seeds_to_decide_low": seeds.low,
+        "seeds_to_decide_high": seeds.high,
         "cells": one.cells,
         "seeds": one.seeds,
         "unmatched": one.unmatched,

@@ -42,7 +42,6 @@ def test_every_store_has_effects_in_words(every_store):
             words.effect(result, one.contrast.difference),
             words.interval(result, one.low, one.high),
             numbers.p_value(one.p_adjusted),
-            words.seeds_needed(one),
         ]
         assert "nan" not in " ".join(map(str, said))
         assert one.verdict in ("better", "worse", "equivalent", "inconclusive")

@@ -239,16 +239,6 @@ def test_answers(example, name, expected):
     assert expected in text[: text.index("## ")]
 
 
-def test_an_inconclusive_comparison_says_how_many_seeds_are_needed(example):
-    text = render(example("seven arms"))
-    header, *body = rows(text, "Effects")
-    assert header[3:5] == ["verdict", "seeds needed"]
-    for row in body:
-        assert row[3] == "inconclusive"
-        needed = row[4].replace("> ", "more than ")
-        assert re.search(rf"{re.escape(row[0])} \([^()]+ points[^()]*, {needed} seeds\)", text)
-
-
 def test_an_answer_gives_simple_effects_where_factors_interact(make_store):
     """A loss adds 0.05 with one upsampling and 0.15 with the other: 0.10 on average."""
     factors = {"train.loss": ["ce", "dice"], "model.upsampling": ["bilinear", "transposed"]}

@@ -31,7 +31,6 @@ def test_two_arms_are_a_paired_t_test(found):
     assert one.probability == 1
     assert one.probability_interval == superiority.interval(1.0, [(5, 5)])
     assert one.verdict == "better"
-    assert one.seeds_needed is None
     assert result.correction == "none"
 
 
@@ -247,7 +246,7 @@ def test_a_margin_makes_equal_arms_equivalent(example):
 def test_without_a_margin_equal_arms_stay_inconclusive(found):
     values = {(arm, seed): 0.5 + seed / 100 for arm in range(2) for seed in range(3)}
     (one,) = found(values=values).comparisons
-    assert (one.verdict, one.p_adjusted, one.seeds_needed) == ("inconclusive", 1, None)
+    assert (one.verdict, one.p_adjusted) == ("inconclusive", 1)
 
 
 def test_runs_without_any_variation_are_decided_without_warnings(found):
@@ -264,34 +263,6 @@ def test_margins_are_corrected_by_holm(found):
     raw = [stats.t.cdf((abs(c.difference) - 0.015) / c.error, c.df) for c in contrasts]
     expected = multipletests(raw, method="holm")[1]
     assert [one.p_equivalent for one in result.comparisons] == pytest.approx(expected)
-
-
-def test_seeds_needed_would_see_what_was_asked_for(found):
-    values = scores(2, 3, arm1=0.02, generator=3)
-    (open_one,) = found(values=values).comparisons
-    assert open_one.verdict == "inconclusive"
-    needed = open_one.seeds_needed
-    sd = open_one.contrast.error * math.sqrt(3)
-
-    def seen(seeds, effect):
-        critical = stats.t.ppf(0.975, seeds - 1)
-        return stats.nct.sf(critical, seeds - 1, effect / sd * math.sqrt(seeds))
-
-    difference = abs(open_one.contrast.difference)
-    assert seen(needed, difference) > 0.8
-    assert needed == 4 or seen(needed - 1, difference) < 0.8
-
-
-def test_a_declared_margin_asks_for_seeds_that_see_it(found):
-    values = scores(2, 3, generator=3)
-    needed = {
-        delta: found(folder=str(delta), values=values, equivalence=delta)
-        .comparisons[0]
-        .seeds_needed
-        for delta in (0.002, 0.02)
-    }
-    assert needed[0.002] is None or needed[0.002] > 20
-    assert needed[0.02] < 15
 
 
 def test_of_milliseconds_less_is_better(found):

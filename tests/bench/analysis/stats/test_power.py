@@ -1,11 +1,11 @@
-"""What a design can see, against the noncentral t distribution and a search one by one."""
+"""What a design can see, against the noncentral t distribution."""
 
 import math
 
 import pytest
 from scipy import stats
 
-from bench.analysis.stats.power import MOST_SEEDS, critical_value, detectable, power, seeds_needed
+from bench.analysis.stats.power import critical_value, detectable, power
 
 
 @pytest.mark.parametrize("df", [1, 2, 4, 14, 300])
@@ -42,21 +42,3 @@ def test_what_is_detectable_is_detected_with_80_percent_power(method):
 def test_dunnett_asks_less_than_holm_and_one_comparison_the_same():
     assert critical_value("dunnett", 4, 8) < critical_value("holm", 4, 8)
     assert critical_value("dunnett", 1, 8) == pytest.approx(critical_value("holm", 1, 8))
-
-
-def needed(seeds):
-    return 3.0 / math.sqrt(seeds)
-
-
-@pytest.mark.parametrize("target", [0.31, 0.5, 1.0, 2.9])
-def test_the_number_of_seeds_is_the_smallest(target):
-    expected = next(n for n in range(2, MOST_SEEDS + 1) if needed(n) <= target)
-    assert seeds_needed(target, needed) == expected
-
-
-def test_more_seeds_than_there_are():
-    assert seeds_needed(2.9, needed, more_than=6) == 7
-    assert seeds_needed(0.1, needed) is None
-    assert seeds_needed(0.0, needed) is None
-    assert seeds_needed(math.nan, needed) is None
-    assert seeds_needed(2.9, needed, more_than=MOST_SEEDS) is None
