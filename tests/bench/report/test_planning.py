@@ -43,7 +43,10 @@ def test_with_a_margin_the_answer_and_a_folded_table_say_how_many_seeds_decide(f
     ends = [words.effect(results.effects, end, signed=False) for end in one.detectable]
     assert content.text()[0][2:5:2] == (f"{one.seeds.low} to {one.seeds.high}", " to ".join(ends))
     row = comparisons(results).iloc[0]
-    assert (row["seeds_to_decide"], row["seeds_to_decide_high"]) == (one.seeds.seeds, one.seeds.high)
+    assert (row["seeds_to_decide"], row["seeds_to_decide_high"]) == (
+        one.seeds.seeds,
+        one.seeds.high,
+    )
     assert row["detectable_low"] == pytest.approx(one.detectable[0], rel=1e-5)
 
 
