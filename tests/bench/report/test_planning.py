@@ -69,10 +69,10 @@ def test_without_a_margin_no_number_of_seeds_is_said(found, without_figures, tmp
 
 
 def test_every_format_has_the_folded_table(found, without_figures, tmp_path):
-    results = found(values=scores(2, 3), equivalence=0.006)
+    results = found(values=scores(2, 3), equivalence=0.002)
     for text in pages(results, tmp_path):
         fold = text[text.index(FOLD) :]
-        assert "seeds for ±0.6 points" in fold
+        assert "±0.2" in fold
         assert "(assurance, O" in fold
 
 
