@@ -1,5 +1,6 @@
 """What other numbers of seeds would show: that designs are those that reports will use."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import stats
 
 from bench.analysis.analysis import load
 from bench.analysis.effects import looks
+from bench.analysis.effects.comparisons import compare
 from bench.analysis.effects.planning import planning
 from bench.analysis.stats import e_process
 from bench.analysis.stats.assurance import Design, seeds_that_decide
@@ -81,6 +83,24 @@ def test_independent_samples(make_store):
     sd, df = one.contrast.error * math.sqrt(2), one.contrast.df
     designed = holm(1, 1, lambda n: max(1, int(df * (n - 1) / 3)))
     assert plan.seeds == seeds_that_decide(DELTA, designed, sd, df)
+
+
+def test_folds_whose_training_sets_overlap_are_worth_less(make_store):
+    results = load(make_store(seeds=range(4), values=scores(2, 4, generator=2), images=0))
+    overlap = 1 / 9
+    runs = dataclasses.replace(results.runs.on(results.scale), overlap=overlap)
+    _, (one,) = compare(results, runs, delta=DELTA, higher_is_better=True)
+    (plan,) = planning([one], correction="none", delta=DELTA, any_time=False).values()
+    alone = holm(1, 1, lambda n: n - 1)
+
+    def designed(seeds):
+        design = alone(seeds)
+        error = math.sqrt(2 * (1 / seeds + overlap))  # Nadeau and Bengio
+        return dataclasses.replace(design, error=error)
+
+    sd = one.contrast.error / math.sqrt(2 * (1 / 4 + overlap))
+    assert plan.spread == pytest.approx(sd)
+    assert plan.seeds == seeds_that_decide(DELTA, designed, sd, 3)
 
 
 def test_after_an_undeclared_look_numbers_are_for_verdicts_that_always_hold(make_store):
