@@ -1,5 +1,7 @@
 """What reports say of runs that did not train."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -21,6 +23,15 @@ def test_the_first_warning_counts_them(results):
         "3 of 5 runs with dice did not train (95 % bounds 15 to 95 %); none of 5 with another arm "
         "(95 % bounds 0 to 52 %). Such a run makes the spread so large that differences between the "
         "others may go unnoticed: see “Runs that did not train”."
+    )
+
+
+def test_its_sentence_ends_where_runs_of_every_arm_collapsed(make_store):
+    fallen = {(arm, 0): 0.01 for arm in range(2)}
+    first, *_ = say(load(make_store(images=0, seeds=range(3), values=fallen)), "warnings")
+    assert re.match(
+        r"1 of 3 runs with ce collapsed \([^)]*\); 1 of 3 runs with dice collapsed \([^)]*\)\. Such",
+        first,
     )
 
 
