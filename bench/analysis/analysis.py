@@ -149,8 +149,13 @@ class Analysis(Results):
     def planning(self) -> dict[str, Planning]:
         """Name of a comparison → what it can show, and what other numbers of seeds would."""
         found, any_time = self.effects, bool(self.earlier_looks)
-        correction, delta = found.correction, found.delta
-        return planning(found.comparisons, correction=correction, delta=delta, any_time=any_time)
+        return planning(
+            found.comparisons,
+            correction=found.correction,
+            delta=found.delta,
+            any_time=any_time,
+            spoilt=collapse.spoilt(self, found.comparisons, self.endings),
+        )
 
     @cached_property
     def image_claims(self) -> dict[str, ImageClaim]:

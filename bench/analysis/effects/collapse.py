@@ -90,6 +90,17 @@ def bounded(results: Results, found: Iterable[Comparison], ended: Ended) -> tupl
     return tuple(map(decide, found))
 
 
+def spoilt(results: Results, found: Iterable[Comparison], ended: Ended) -> set[str]:
+    """Return the names of comparisons whose error comes from runs of which some did not train."""
+    known = sides(results, ended)
+    anywhere = outcomes(results.arms, ended).failed
+    return {
+        one.name
+        for one in found
+        if (anywhere if one.pooled else total(known[one.factor, one.level]).failed)
+    }
+
+
 def collapse(results: Results, runs: Runs, ended: Ended, decide: Decide) -> Collapse | None:
     """Return how often runs did not train; None where, as far as is known, all did.
 

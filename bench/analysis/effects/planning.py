@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from bench.analysis.effects.comparisons import Comparison
@@ -24,18 +24,24 @@ class Planning:
     """What to expect of a comparison; NaN where unknown."""
 
     detectable: tuple[float, float]  # 90 % range, over what is known of the spread
-    seeds: Needed | None  # that decide ±δ; None if it is decided, or no δ was declared
+    seeds: Needed | None  # that decide ±δ; None if unknown, decided, or no δ was declared
     spread: float  # standard deviation between runs; where arms share seeds, beyond the seed's part
     exaggeration: float  # how many times too large a difference of ``spread`` is, where it is found
     exaggerated: bool  # whether the difference was found and is probably smaller
 
 
 def planning(
-    found: Iterable[Comparison], *, correction: str, delta: float | None, any_time: bool
+    found: Iterable[Comparison],
+    *,
+    correction: str,
+    delta: float | None,
+    any_time: bool,
+    spoilt: Collection[str] = (),
 ) -> dict[str, Planning]:
     """Return what to expect of each comparison that could be tested, by its name.
 
-    ``any_time`` says that verdicts are those of an undeclared series of looks.
+    ``any_time`` says that verdicts are those of an undeclared series of looks. Of ``spoilt`` ones
+    no number of seeds is known: where a run did not train, runs have no normal spread.
     """
     tested = [one for one in found if one.testable]
     family = len(tested)
@@ -55,7 +61,8 @@ def planning(
             return Design(error, own, critical, t_quantile(own, 2 * ALPHA / family))
 
         seeds, times = None, math.nan
-        if delta is not None and one.verdict == INCONCLUSIVE and not one.reason:
+        refused = one.reason or one.name in spoilt
+        if delta is not None and one.verdict == INCONCLUSIVE and not refused:
             switch = OWN_ERROR_FROM if one.pooled else 2
             seeds = seeds_that_decide(delta, designed, sd, df, switch=switch)
         if one.verdict in (BETTER, WORSE) and sd > 0:

@@ -57,6 +57,18 @@ def test_numbers_above_the_largest_one_that_is_given(found):
     assert comparisons(results)["seeds_to_decide"].isna().all()
 
 
+def test_where_the_error_is_of_runs_that_did_not_train_no_number_is_known(found):
+    values = scores(6, 3) | {(5, 2): 0.01}  # dice+ce · transposed
+    results = found(factors=SIX, values=values, equivalence=0.002)
+    assert [name for name, plan in results.planning.items() if plan.seeds] == ["train.loss = dice"]
+    values = scores(4, 3) | {(2, 2): 0.01}  # in an error that all arms share
+    options = {"factors": SIX, "design": "one_at_a_time", "values": values, "equivalence": 0.002}
+    results = found(folder="pooled", **options)
+    assert results.effects.pooled
+    assert not [plan for plan in results.planning.values() if plan.seeds]
+    assert "seeds in a new experiment" not in " ".join(say(results, "answer"))
+
+
 def test_without_a_margin_no_number_of_seeds_is_said(found, without_figures, tmp_path):
     results = found(factors=SIX, values=scores(6, 3))
     for text in pages(results, tmp_path):
