@@ -204,7 +204,7 @@ def _switches(kind: type[Settings], values: Any, above: tuple[Any, ...]) -> Iter
         if key not in keys or not isinstance(value, bool | list | Mapping):
             continue
         path, name = (*above, key), keys[key]
-        if sections := _sections(kind, name, value):
+        if isinstance(value, Mapping) and (sections := _sections(kind, name, value)):
             yield from _switches(sections[0], value, path)
             continue
         switches = [one for one in _values(value) if isinstance(one, bool)]

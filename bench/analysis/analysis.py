@@ -6,9 +6,17 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench.analysis.effects import collapse, endings, looks, tuned_verdicts, tuning
+from bench.analysis.effects import (
+    collapse,
+    declared_looks,
+    endings,
+    looks,
+    tuned_verdicts,
+    tuning,
+)
 from bench.analysis.effects.collapse import Collapse
 from bench.analysis.effects.comparisons import Comparison, compare
+from bench.analysis.effects.declared_looks import Series
 from bench.analysis.effects.estimates import estimates, varying
 from bench.analysis.effects.factorial import Interaction, SimpleEffect, factorial
 from bench.analysis.effects.image_claims import ImageClaim, image_claims
@@ -127,15 +135,42 @@ class Analysis(Results):
         self, compared: Runs, delta: float | None, *, higher_is_better: bool | None = None
     ) -> tuple[str, tuple[Comparison, ...]]:
         """Compare runs with the baseline; see ``comparisons.compare``."""
+        if self.series is not None:
+            series = self._follow(compared, delta)
+            return series.correction, series.comparisons
         decide = looks.always_valid if self.earlier_looks else compare
         higher = self.plan.higher_is_better if higher_is_better is None else higher_is_better
         return decide(self, compared, delta=delta, higher_is_better=higher)
 
+    def _follow(self, compared: Runs, delta: float | None) -> Series:
+        return declared_looks.follow(
+            self,
+            compared,
+            declared_looks.measured(self),
+            at=self.plan.looks,
+            delta=delta,
+            higher_is_better=self.plan.higher_is_better,
+        )
+
+    @cached_property
+    def _declared(self) -> Series | None:
+        """What the looks of the plan have come to, if they were all that there were."""
+        margin, compared = self.plan.equivalence, self.runs.on(self.scale)
+        delta = None if margin is None else self.scale.bound(margin)
+        return self._follow(compared, delta) if self.plan.looks else None
+
+    @cached_property
+    def series(self) -> Series | None:
+        """What was decided at declared looks; None without, or if there were others before."""
+        return None if self.earlier_looks else self._declared
+
     @cached_property
     def look(self) -> ReportedLook | None:
         """What a report of these results is a look at; None where nothing can be compared."""
+        if self._declared is not None:
+            return looks.current(self, self._declared.seeds)
         compared = estimates(self, self.runs.on(self.scale), own_error=True)
-        return looks.current(self, compared)
+        return looks.current(self, max((one.seeds for one in compared if one.testable), default=0))
 
     @cached_property
     def earlier_looks(self) -> tuple[int, ...]:
@@ -183,14 +218,14 @@ class Analysis(Results):
     def untuned(self) -> Analysis | None:
         """The same arms with the file's own values of what is tuned, if anything is."""
         plan = tuning.untuned_plan(self.plan)
-        return None if plan is None else _of_plan(self.store, plan)
+        return None if plan is None else of_plan(self.store, plan)
 
     @cached_property
     def tried(self) -> dict[Values, Analysis]:
         """Values, rising → the arms with them, and with the seeds of tuning."""
         refuse = tuning.other_values(self.store, self.plan)
         plans = tuning.plans_tried(self.plan)
-        return {values: _of_plan(self.store, one, refuse) for values, one in plans.items()}
+        return {values: of_plan(self.store, one, refuse) for values, one in plans.items()}
 
     @cached_property
     def searches(self) -> tuple[Search, ...]:
@@ -233,5 +268,6 @@ def load(store: Store, *, refuse: Refuse = lambda record: None) -> Analysis:
     return Analysis(**vars(loading.load(store, refuse=refuse)))
 
 
-def _of_plan(store: Store, plan: Plan, refuse: Refuse = lambda record: None) -> Analysis:
+def of_plan(store: Store, plan: Plan, refuse: Refuse = lambda record: None) -> Analysis:
+    """Read what a results folder holds of a plan, which need not be the one stored there."""
     return Analysis(**vars(loading.of_plan(store, plan, refuse=refuse)))

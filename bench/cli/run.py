@@ -180,7 +180,7 @@ def _show_plan(prepared: Prepared, *, jobs: int) -> None:
     replicate = MEASUREMENTS[experiment.measure].replicate
     rows = [(label, " ".join(marks)) for label, marks in seeds.items()]
     table(("arm", f"{replicate}s (✓ stored)"), rows)
-    for line in [*stage.searched(), *stage.chosen()]:
+    for line in [*stage.searched(), *stage.chosen(), *filter(None, [stage.said])]:
         say(line)
     say(f"{len(trials)} trials, {len(trials) - len(unfinished)} of them stored")
     scored = run_experiment.stored_trainings(prepared, unfinished)
@@ -189,7 +189,7 @@ def _show_plan(prepared: Prepared, *, jobs: int) -> None:
     for line in _estimate(prepared, unfinished - scored.keys(), jobs):
         say(line)
     if stage.more:
-        say(f"at most {stage.more} more follow, when the best values are known")
+        say(f"at most {stage.more} more follow, {stage.more_when}")
 
 
 def _estimate(prepared: Prepared, unfinished: set[str], jobs: int) -> Iterator[str]:

@@ -28,6 +28,8 @@ def status(names: Names = None, results: Results = Path("results")) -> int:
             warn(line)
         done = sum(record.status == "done" for record in held.values())
         counts = (len(keys), done, len(held) - done, len(pending(held, keys)))
-        rows.append((store.folder.name, *map(str, counts)))
-    table(("experiment", "planned", "done", "failed", "pending"), rows)
+        more = planned.more if planned else 0
+        note = f"at most {more} more follow" if more else ""
+        rows.append((store.folder.name, *map(str, counts), note))
+    table(("experiment", "planned", "done", "failed", "pending", ""), rows)
     return complain_of(unreadable)

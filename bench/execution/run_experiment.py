@@ -25,10 +25,10 @@ from bench.experiment import config, environment, layers, plan, reconcile, stage
 from bench.experiment.config import Experiment
 from bench.experiment.priority import first_things_first
 from bench.experiment.reconcile import Review, Stale
-from bench.experiment.stages import Stage
+from bench.experiment.stage import Stage
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
-from bench.store import trainings
+from bench.store import looks, trainings
 from bench.store.folder import Store
 from bench.store.records import Record, is_result, pending
 from bench.store.trainings import StoredTraining
@@ -58,15 +58,18 @@ class Prepared:
 
     @property
     def trials(self) -> list[Trial]:
-        """The trials that are planned now; tuning may plan more later."""
+        """The trials that are planned now; tuning, or a look, may plan more later."""
         return self.stage.trials
 
-    def later(self) -> Prepared | None:
-        """Return the next stage, in which more is planned; None where nothing is."""
-        if self.experiment.tune is None:
+    def later(self, accepted: Mapping[str, Stale]) -> Prepared | None:
+        """Return the next stage, in which more is planned or decided; None where nothing is."""
+        if self.experiment.tune is None and not self.experiment.looks:
             return None
-        following = stages.stage(self.experiment, self.root, self.store)
-        if following.tuning == self.stage.tuning:
+        following, now = (
+            stages.stage(self.experiment, self.root, self.store, accepted),
+            self.stage,
+        )
+        if (following.tuning, following.said) == (now.tuning, now.said):
             return None
         return dataclasses.replace(self, stage=following)
 
@@ -152,14 +155,17 @@ def run_experiment(
         OutOfBudget: if the budget was spent before all is measured.
     """
     budget, current = prepared.budget, prepared
+    accepted: dict[str, Stale] = {}
 
     def is_over() -> bool:
         return stop() or (budget is not None and budget.is_spent())
 
-    run_stage = partial(_run_stage, accept_stale=accept_stale, warn=warn, stop=is_over)
+    run_stage = partial(
+        _run_stage, accepted=accepted, accept_stale=accept_stale, warn=warn, stop=is_over
+    )
     try:
         outcome = run_stage(prepared, progress)
-        while (following := current.later()) is not None:
+        while (following := current.later(accepted)) is not None:
             current, before = following, outcome
             for line in following.stage.chosen():
                 progress.say(line)
@@ -186,7 +192,7 @@ def _left(prepared: Prepared) -> str:
     begun = sum(store.partial_file(key).exists() for key in left)
     replicate = MEASUREMENTS[prepared.experiment.measure].replicate
     complete = ", ".join(map(str, stage.complete(left))) or "none yet"
-    more = f", and at most {stage.more} more when values are chosen" if stage.more else ""
+    more = f", and at most {stage.more} more {stage.more_when}" if stage.more else ""
     return (
         f"{len(left)} of {len(keys)} trials are left ({begun} begun){more}; {replicate}s measured "
         f"with every arm: {complete}"
@@ -197,12 +203,16 @@ def _run_stage(
     prepared: Prepared,
     progress: Progress,
     *,
+    accepted: dict[str, Stale],
     accept_stale: bool,
     warn: Callable[[str], None],
     stop: Stop,
 ) -> Outcome:
-    """Measure what is planned now and is not stored yet."""
+    """Measure what is planned now and is not stored yet; add to what is ``accepted``."""
     experiment, trials, store = prepared.experiment, prepared.trials, prepared.store
+    stage = prepared.stage
+    if stage.said:
+        progress.say(stage.said)
     keys = [trial.key for trial in trials]
     waiting = set(pending(store.held(keys), keys))
     ahead = [trial for trial in trials if trial.key in waiting]
@@ -221,20 +231,25 @@ def _run_stage(
             command = prepared.command.encode(errors="backslashreplace").decode()
             described = plan.describe(
                 experiment,
-                prepared.stage.reported,
+                stage.reported,
                 command,
                 found.accepted,
                 folder=store.folder,
-                tuning=prepared.stage.tuning,
+                tuning=stage.tuning,
+                more=stage.more,
             )
             store.write_plan(described)
+            if stage.look is not None:
+                looks.remember(store, stage.look)
+            accepted |= found.accepted
             records = store.held(keys)
         wanted = pending(records, (key for key in keys if key not in found.accepted))
         jobs = _jobs(prepared, records, wanted)
         scored = sum(job.training is not None for job in jobs)
         stored = len(trials) - len(wanted)
-        with progress.sweep(stored + len(jobs), stored=stored, stage=prepared.stage.name):
-            records |= measure(jobs, prepared.executor, progress, stop, warn)
+        if jobs or not stage.said:  # after the last look there is nothing to be measured
+            with progress.sweep(stored + len(jobs), stored=stored, stage=stage.name):
+                records |= measure(jobs, prepared.executor, progress, stop, warn)
     records |= {key: stale.record for key, stale in found.accepted.items()}
     ended = [records[key] for key in keys if key in records]
     failed = tuple(record for record in ended if not is_result(record))

@@ -5,15 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bench import metrics
 from bench.components.names import ComponentName, is_path
 from bench.data.folds import check_pattern
 from bench.errors import UserError, UserErrors
-from bench.experiment import datasets, design_checks, label_checks, layers
+from bench.experiment import (
+    datasets,
+    declared_looks,
+    design_checks,
+    label_checks,
+    layers,
+)
+from bench.experiment.declared_looks import DeclaredLooks
 from bench.experiment.design_checks import MAX_TRIALS
 from bench.experiment.layers import Layer
 from bench.experiment.levels import SECTIONS, Levels
@@ -24,6 +39,12 @@ from bench.settings import Mistake, check, in_order, paths, suggestion
 from bench.store.labels import Labels
 from bench.store.plans import Block
 from bench.store.rename import NAME, check_name
+
+Seeds = Annotated[
+    Annotated[list[int], Field(min_length=1), Tag("listed")]
+    | Annotated[DeclaredLooks, Tag("looks")],
+    Discriminator(declared_looks.form),
+]
 
 
 class Experiment(TrialSettings):
@@ -47,8 +68,10 @@ class Experiment(TrialSettings):
         [], description="further arms, each over the baseline; name: what to call the arm"
     )
     exclude: list[Levels] = Field([], description="combinations of levels to leave out")
-    seeds: list[int] = Field(
-        [0, 1, 2], min_length=1, description="a list, or how many; of throughput, its repetitions"
+    seeds: Seeds = Field(
+        [0, 1, 2],
+        description="a list, or how many; of throughput, its repetitions; or the looks at which "
+        "comparisons are decided: {look_at: [3, 5, 8]} or {until: decided, at_most: 20}",
     )
     baseline: Levels = Field({}, description="the level of each factor to compare with")
     tune: TuneSettings | None = Field(
@@ -136,10 +159,32 @@ class Experiment(TrialSettings):
 
     @field_validator("seeds")
     @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+    def _distinct(cls, seeds: list[int] | DeclaredLooks) -> list[int] | DeclaredLooks:
+        if isinstance(seeds, list) and (len(set(seeds)) < len(seeds) or min(seeds) < 0):
             raise ValueError(f"each is given once, and none is negative (got {seeds})")
         return seeds
+
+    @model_validator(mode="after")
+    def _looks_are_possible(self) -> Experiment:
+        """Refuse looks where the bounds of verdicts would not hold."""
+        if not self.looks:
+            return self
+        if not MEASUREMENTS[self.measure].trains:
+            raise ValueError(
+                f"seeds: looks are for measure: accuracy; of {self.measure}, give the number of "
+                f"{MEASUREMENTS[self.measure].replicate}s"
+            )
+        if self.tune is not None:
+            raise ValueError(
+                "seeds: looks and tune do not go together; give a number of seeds, or tune first "
+                "and write the values into another file"
+            )
+        if self.pairing == "none":
+            raise ValueError(
+                "seeds: looks need arms that share their seeds; leave out pairing: none, or give "
+                "a number of seeds"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tuned_alike(self) -> Experiment:
@@ -161,7 +206,7 @@ class Experiment(TrialSettings):
                     f"tune.{name}: arms set it themselves too (in factors or include); every arm "
                     "is tuned over the same values, so leave it out there"
                 )
-        if both := sorted(set(tune.seeds) & set(self.seeds)):
+        if both := sorted(set(tune.seeds) & set(self.all_seeds)):
             raise ValueError(
                 f"tune.seeds: {both[0]} is a seed that is reported too; a score that chose a value "
                 "is too good to be reported"
@@ -186,6 +231,16 @@ class Experiment(TrialSettings):
     def block(self) -> Block | None:
         """Which part of a file with several datasets it is; None of a file with one."""
         return self._block
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which comparisons are decided; none without a declaration."""
+        return self.seeds.numbers if isinstance(self.seeds, DeclaredLooks) else ()
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """The seeds that may be measured."""
+        return list(range(self.looks[-1])) if isinstance(self.seeds, DeclaredLooks) else self.seeds
 
     def base(self) -> TrialSettings:
         """Return the settings of a trial before any factor is applied."""
@@ -278,9 +333,7 @@ def schema() -> str:
     }
     body["properties"][datasets.KEY] = datasets.SCHEMA
     seeds = body["properties"]["seeds"]
-    listed = {"type": seeds.pop("type"), "items": seeds.pop("items")}
-    seeds["anyOf"] = [{"type": "integer", "minimum": 1}, listed]
-    del seeds["minItems"]
+    seeds["anyOf"] = [{"type": "integer", "minimum": 1}, *seeds.pop("oneOf")]
     metric = body["properties"]["metric"]
     by_class = "|".join(name for name, one in metrics.METRICS.items() if one.per_class)
     metric["anyOf"] = [

@@ -39,13 +39,13 @@ def of_mapping(values: Mapping[str, Any], source: str) -> list[Layer]:
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
-    """Lay layers over each other; what is varied (factors, baseline, tune) is replaced whole."""
+    """Lay layers over each other; seeds and what is varied (factors, …) are replaced whole."""
     values: dict[str, Any] = {}
     for layer in layers:
         for one, other in (("data", "datasets"), ("datasets", "data")):
             if one in layer.values and other not in layer.values:
                 values.pop(other, None)  # one stands in place of the other
-        values = merge(values, layer.values, whole=DOTTED_SECTIONS)
+        values = merge(values, layer.values, whole=(*DOTTED_SECTIONS, "seeds"))
     return values
 
 

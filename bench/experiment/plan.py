@@ -48,7 +48,7 @@ def plan(experiment: Experiment, root: Path) -> list[Trial]:
     ``root`` is the folder that holds the datasets. UserError if an arm is impossible, two arms are
     the same, or data is missing.
     """
-    return of_arms(experiment, design.arms(experiment), experiment.seeds, root)
+    return of_arms(experiment, design.arms(experiment), experiment.all_seeds, root)
 
 
 def of_arms(
@@ -140,17 +140,22 @@ def describe(
     *,
     folder: Path,
     tuning: Tuning | None = None,
+    more: int = 0,
 ) -> Plan:
     """Return what is stored of a plan in a folder: what a report has to know beside the records.
 
     Of ``accepted``, key of a trial → the record of another version that is taken for it.
     """
-    copied = Plan.model_fields.keys() & Experiment.model_fields.keys() - {"factors", "baseline"}
+    own = {"factors", "baseline", "seeds"}
+    copied = Plan.model_fields.keys() & Experiment.model_fields.keys() - own
     return Plan(
         **{name: getattr(experiment, name) for name in copied},
         factors=names(experiment.factors),
         named_levels=named(experiment.factors),
         baseline=design.baseline(experiment),
+        seeds=experiment.all_seeds,
+        looks=experiment.looks,
+        more=more,
         command=command,
         folder=_folder_of_components(experiment, trials, folder),
         lower_is_better=is_path(experiment.metric)

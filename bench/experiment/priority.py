@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from bench.experiment import design, plan
 from bench.experiment.config import Experiment
-from bench.experiment.stages import Stage
+from bench.experiment.stage import Stage
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
 

@@ -1,4 +1,4 @@
-"""Stages of an experiment whose later trials depend on what earlier ones gave: tuning.
+"""Stages of an experiment whose later trials depend on what earlier ones gave: tuning, and looks.
 
 What is planned now is a function of the experiment and of the records there are, so that a run that
 was stopped, or one beside it, comes to the same trials.
@@ -7,8 +7,8 @@ was stopped, or one beside it, comes to the same trials.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,11 @@ from bench.analysis.effects.tuning import worst_score
 from bench.analysis.stats.tuning import best
 from bench.errors import UserError
 from bench.evaluation import own_metrics
-from bench.experiment import design, plan
+from bench.experiment import design, look_stages, plan
 from bench.experiment.config import Experiment
 from bench.experiment.design_checks import MAX_TRIALS
+from bench.experiment.reconcile import Stale
+from bench.experiment.stage import Stage
 from bench.experiment.trial import Arm, Trial
 from bench.experiment.tune import TuneSettings, beyond
 from bench.metrics import find, is_own
@@ -31,56 +33,26 @@ Values = tuple[tuple[str, float], ...]  # (tuned setting, its value), in the ord
 Ends = tuple[tuple[int, int], ...]  # of each tuned setting, values added below and above
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What is planned now."""
-
-    reported: list[Trial]  # those that are compared
-    others: list[Trial] = field(default_factory=list)  # of tuning, and untuned arms
-    tuning: Tuning | None = None
-    name: str = ""
-    more: int = 0  # trials that later stages may add at most
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All trials, each once: those of tuning first."""
-        return list({trial.key: trial for trial in [*self.others, *self.reported]}.values())
-
-    def complete(self, left: Collection[str]) -> list[int]:
-        """Return the seeds of which no trial that is reported is among those left, by key."""
-        waiting = {trial.seed for trial in self.reported if trial.key in left}
-        seeds = dict.fromkeys(trial.seed for trial in self.reported)
-        return [seed for seed in seeds if seed not in waiting]
-
-    def searched(self) -> Iterator[str]:
-        """Yield a line for each setting that is tuned: over which values."""
-        tuning = self.tuning
-        if tuning is None:
-            return
-        for name in tuning.grid:
-            found = sorted({float(trial.values[name]) for trial in tuning.trials})
-            seeds = ", ".join(map(str, tuning.seeds))
-            values = ", ".join(f"{value:g}" for value in found)
-            yield f"{name} is tuned for every arm alike: {values}; seeds {seeds}"
-
-    def chosen(self) -> Iterator[str]:
-        """Yield a line for each arm that is tuned: the values that scored best."""
-        for one in self.tuning.chosen if self.tuning else ():
-            values = ", ".join(f"{name} = {value:g}" for name, value in one.values.items())
-            edge = ", at the end of the values tried" if one.at_edge else ""
-            yield f"chosen for {one.label}: {values}{edge}"
-
-
-def stage(experiment: Experiment, root: Path, store: Store) -> Stage:
+def stage(
+    experiment: Experiment,
+    root: Path,
+    store: Store,
+    accepted: Mapping[str, Stale] | None = None,
+) -> Stage:
     """Return what is planned now; ``root`` is the folder that holds the datasets.
 
-    UserError if an arm is impossible, two arms are the same, or data is missing.
+    Of ``accepted``, key of a trial → the record of another version that is taken for it. UserError
+    if an arm is impossible, two arms are the same, data is missing, or looks decide nothing.
     """
+    if experiment.looks:
+        look_stages.check_folds(experiment)
     tune, untuned = experiment.tune, plan.plan(experiment, root)
+    if experiment.looks:
+        return look_stages.to_next_look(experiment, untuned, store, accepted or {})
     if tune is None:
         return Stage(untuned)
     search = _Search(experiment, tune, root, store)
-    arms = len(untuned) // len(experiment.seeds)
+    arms = len(untuned) // len(experiment.all_seeds)
     _check_size(experiment, tune, arms)
     ends: Ends = tuple((0, 0) for _ in tune.grid)
     while True:
@@ -92,11 +64,12 @@ def stage(experiment: Experiment, root: Path, store: Store) -> Stage:
     tuning = [trial for trials in tried.values() for trial in trials]
     if best is None:
         name = "tuning" if not any(map(any, ends)) else "tuning, more values"
-        more = arms * (tune.most * len(tune.seeds) + len(experiment.seeds)) - len(tuning)
-        return Stage(untuned, [*tuning, *untuned], described, name, more)
+        more = arms * (tune.most * len(tune.seeds) + len(experiment.all_seeds)) - len(tuning)
+        when = "when the best values are known"
+        return Stage(untuned, [*tuning, *untuned], described, name, more, when)
     chosen = search.chosen(ends, best)
     tuned = [search.tuned(number, values) for number, (values, _) in enumerate(chosen)]
-    by_seed = [trials[seed] for seed in range(len(experiment.seeds)) for trials in tuned]
+    by_seed = [trials[seed] for seed in range(len(experiment.all_seeds)) for trials in tuned]
     of_arm = [
         Tuned(arm=t[0].arm.levels, label=t[0].arm.label, values=dict(values), at_edge=edge)
         for t, (values, edge) in zip(tuned, chosen, strict=True)
@@ -106,7 +79,7 @@ def stage(experiment: Experiment, root: Path, store: Store) -> Stage:
 
 
 def _check_size(experiment: Experiment, tune: TuneSettings, arms: int) -> None:
-    trials = arms * (tune.most * len(tune.seeds) + 2 * len(experiment.seeds))
+    trials = arms * (tune.most * len(tune.seeds) + 2 * len(experiment.all_seeds))
     if trials > MAX_TRIALS:
         raise UserError(
             f"{experiment.name}: tune: makes up to {trials} trials; at most {MAX_TRIALS}"
@@ -230,7 +203,7 @@ class _Search:
         if values not in self._arms:
             self._arms[values] = design.arms(self.experiment, dict(values))
         chosen = self._arms[values][arm]
-        return plan.of_arms(self.experiment, [chosen], self.experiment.seeds, self.root)
+        return plan.of_arms(self.experiment, [chosen], self.experiment.all_seeds, self.root)
 
     def _score(self, key: str) -> float:
         record = self._records.get(key)

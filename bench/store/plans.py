@@ -99,7 +99,11 @@ class Plan(Stored):
     image_groups: str | None = Field(
         None, description="regular expression that finds in an image's name which group it is in"
     )
-    seeds: tuple[Whole, ...] = ()
+    seeds: tuple[Whole, ...] = Field((), description="of all arms; with looks, those at most")
+    looks: tuple[Whole, ...] = Field(
+        (), description="numbers of seeds, rising, at which comparisons are decided; empty: at all"
+    )
+    more: Whole = Field(0, description="trials that may be added at most, for what others give")
     command: str = Field("", description="the line that ran it")
     folder: str | None = Field(
         None,
@@ -146,9 +150,16 @@ class Plan(Stored):
 
     @model_validator(mode="after")
     def _every_arm_has_every_seed(self) -> Plan:
-        """Refuse keys that occur twice, an arm of two labels, and one with other seeds."""
+        """Refuse keys that occur twice, an arm of two labels, and one with other seeds.
+
+        An arm is measured with all seeds, or with those of a declared look.
+        """
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: one is given twice")
+        if self.looks and (
+            sorted(set(self.looks)) != [*self.looks] or self.looks[-1] != len(self.seeds)
+        ):
+            raise ValueError("looks: do not rise to the number of all seeds")
         if self.seeds and not self.trials:
             raise ValueError("trials: none, but there are seeds")
         if len({trial.key for trial in self.trials}) < len(self.trials):
@@ -159,8 +170,9 @@ class Plan(Stored):
             seeds.setdefault(trial.signature, []).append(trial.seed)
             if labels.setdefault(trial.signature, trial.label) != trial.label:
                 raise ValueError(f"trials: {trial.label!r} has another label too")
+        allowed = [sorted(self.seeds[:count]) for count in self.looks or (len(self.seeds),)]
         for signature, found in seeds.items():
-            if sorted(found) != sorted(self.seeds):
+            if sorted(found) not in allowed:
                 raise ValueError(f"trials: {labels[signature]!r} has not each of the seeds once")
         return self
 

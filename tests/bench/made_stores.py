@@ -76,6 +76,8 @@ def build(
     ranked=0,
     equivalence=None,
     pairing="seed",
+    looks=(),
+    stopped=None,
     without=(),
     prefix="k",
     settings=None,
@@ -94,6 +96,8 @@ def build(
         rename: class name → another one.
         counted: of how many images counts are made up that fit the score; 0 for the real ones.
         images: of how many the same pictures are kept in every trial.
+        looks: numbers of seeds at which comparisons are decided.
+        stopped: arm number → with how many of the seeds it is planned, where not with all.
         ranked: of how many more a trial keeps pictures, its worst first.
         without: names of details that are left out, as older versions did.
         prefix: of the keys of all trials.
@@ -113,8 +117,9 @@ def build(
             label=" · ".join(map(str, arm.values())) or name,
             seed=seed,
         )
-        for seed in seeds
+        for place, seed in enumerate(seeds)
         for number, arm in enumerate(arms)
+        if place < (stopped or {}).get(number, len(seeds))
     ]
     store = Store(folder)
     planned = changed(
@@ -127,7 +132,8 @@ def build(
         baseline=baseline,
         equivalence=equivalence,
         pairing=pairing,
-        seeds=list(seeds),
+        seeds=list(range(looks[-1])) if looks else list(seeds),
+        looks=list(looks),
         command=f"python -m bench run experiments/{name}.yaml",
         trials=trials,
     )

@@ -3,13 +3,14 @@
     python -m tests.simulations.looks [repetitions]
 
 Old: a verdict for one look, at each of several numbers of seeds until something is decided. Ours:
-verdicts that hold at any number of seeds, which reports give from the second look on, and bounds
-for looks that are declared. Prints a table of docs/statistics.md; exits with 1 if a row that has a
+verdicts that hold at any number of seeds, which reports give from the second look on, and looks
+that are declared, at which runs stop what is decided. Prints a table of docs/statistics.md; exits with 1 if a row that has a
 target misses it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,20 +18,34 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.effects import looks
+from bench.analysis.effects import declared_looks, looks
 from bench.analysis.effects.comparisons import Comparison, compare
+from bench.analysis.effects.declared_looks import Series
 from bench.analysis.effects.runs import Runs
 from bench.analysis.stats import sequential
 from bench.analysis.stats.e_process import critical_value
 from bench.analysis.stats.sample import t_quantile
 from bench.analysis.stats.sequential import Look
-from bench.analysis.stats.verdicts import BETTER, WORSE
+from bench.analysis.stats.verdicts import BETTER, EQUIVALENT, WORSE
 from bench.store.frame import Results
 from tests.simulations.planning import MOST, observed_seeds
-from tests.simulations.rows import FIVE, PAIR, THREE_BY_TWO, Row, planned, print_table, write
+from tests.simulations.rows import (
+    FIVE,
+    PAIR,
+    THREE_BY_TWO,
+    Row,
+    Truth,
+    drawn,
+    experiments,
+    planned,
+    print_table,
+    write,
+)
 
 DESIGNS = {"two arms": PAIR, "3 × 2": THREE_BY_TWO, "five arms": FIVE}
 FALSE = "any false better or worse"
+SAME = "any false equivalent"
+LOOKS = (3, 5, 8)
 MANY = 100_000  # series of two arms, of which only t is computed
 
 
@@ -64,6 +79,37 @@ def false_verdicts(
                 found += 1
                 break
     return found / repetitions
+
+
+def followed(
+    truth: Truth, at: tuple[int, ...], repetitions: int, generator: np.random.Generator
+) -> Iterator[Series]:
+    """Yield what declared looks come to in one simulated experiment after the other.
+
+    A run measures what these plan; more scores than it would have change nothing.
+    """
+    truth = dataclasses.replace(truth, seeds=at[-1])
+    results = planned(tuple(truth.factors.items()), at[-1])
+    all_there = dict.fromkeys(results.arms, at[-1])
+    for runs in drawn(truth, repetitions, generator):
+        yield declared_looks.follow(
+            results, runs, all_there, at=at, delta=truth.delta, higher_is_better=True
+        )
+
+
+def false_at_looks(
+    truth: Truth,
+    at: tuple[int, ...],
+    repetitions: int,
+    generator: np.random.Generator,
+    verdicts: Sequence[str] = (BETTER, WORSE),
+) -> float:
+    """Return how often declared looks give any comparison one of some verdicts."""
+    found = (
+        any(one.verdict in verdicts for one in each.followed)
+        for each in followed(truth, at, repetitions, generator)
+    )
+    return sum(found) / repetitions
 
 
 def series(
@@ -140,6 +186,15 @@ def rows(repetitions: int, generator: np.random.Generator) -> Iterator[Row]:
         found = series(range(3, seeds + 1), critical, MANY, generator)[0]
         target = {"high": 0.05} if critical is any_time else {}
         yield Row(f"{FALSE}, {said}", many, found, MANY, **target)
+    for name, truth in NULL.items():
+        found = false_at_looks(truth, LOOKS, repetitions, generator)
+        yield Row(f"{FALSE}, declared looks: 3, 5, 8", name, found, repetitions, high=0.05)
+    found = false_at_looks(Truth(PAIR), tuple(range(3, 21)), repetitions, generator)
+    until = "until decided, at most 20"
+    yield Row(f"{FALSE}, declared looks: {until}", "two arms", found, repetitions, high=0.05)
+    for name, truth in AT_THE_MARGIN.items():
+        found = false_at_looks(truth, LOOKS, repetitions, generator, [EQUIVALENT])
+        yield Row(f"{SAME}, declared looks: 3, 5, 8", name, found, repetitions, high=0.05)
     for looked, said in (((3, 5, 8), "3, 5, 8"), (range(3, 21), "3 … 20")):
         found = series(looked, declared(looked), MANY, generator)[0]
         yield Row(f"{FALSE}, bounds of declared looks: {said}", many, found, MANY, high=0.05)
@@ -160,6 +215,33 @@ def saved(generator: np.random.Generator) -> Iterator[str]:
             yield f"| {effect:g} sd | {said} | {100 * share:.0f} % | {seeds:.1f} |"
 
 
+def saved_trials(repetitions: int, generator: np.random.Generator) -> Iterator[str]:
+    """Yield, for whole experiments, what is decided and how many trials it took."""
+    yield (
+        "\n| five arms, of which four differ from the baseline by … | looks | of these decided | "
+        "trials, mean |\n| --- | --- | --: | --: |"
+    )
+    others = FIVE["augmentation"][1:]
+    for effect in (2.0, 3.0, 5.0):
+        for at, said in ((LOOKS, "3, 5, 8"), (tuple(range(3, 13)), "until decided, at most 12")):
+            truth = Truth(FIVE, at[-1], effect=dict.fromkeys(others, effect))
+            once = [
+                sum(one.verdict == BETTER for one in compared)
+                for compared in experiments(truth, repetitions, generator)
+            ]
+            trials, found = 0, 0
+            for each in followed(truth, at, repetitions, generator):
+                trials += sum(each.planned.values())
+                found += sum(one.verdict == BETTER for one in each.followed)
+            ways = (
+                (f"once, at {at[-1]} seeds", sum(once), 5.0 * at[-1]),
+                (f"declared: {said}", found, trials / repetitions),
+            )
+            for way, count, mean in ways:
+                share = count / (len(others) * repetitions)
+                yield f"| {effect:g} sd | {way} | {100 * share:.0f} % | {mean:.1f} |"
+
+
 def _first_alone(seeds: int) -> float:
     return one_look(seeds) if seeds == 3 else any_time(seeds)
 
@@ -177,11 +259,26 @@ def main() -> int:
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     generator = np.random.default_rng(20263)
     missed = print_table(rows(repetitions, generator))
-    for line in saved(generator):
+    for line in (*saved(generator), *saved_trials(repetitions, generator)):
         write(line)
     write(f"\n{repetitions:,} experiments a row, where it says nothing else.")
     return int(missed)
 
+
+NULL = {
+    "two arms": Truth(PAIR, seed_sd=1.0),
+    "3 × 2": Truth(THREE_BY_TWO, seed_sd=1.0),
+    "five arms": Truth(FIVE, seed_sd=1.0),
+    "five arms, runs of the baseline vary 3 times as much": Truth(FIVE, noisy={"none": 3.0}),
+    "five arms, three trials lost": Truth(FIVE, missing=3),
+}
+_OFF = 1.5  # sd: what is off by as much as δ must not be called equivalent
+AT_THE_MARGIN = {
+    "two arms": Truth(PAIR, effect={"dice": _OFF}, delta=_OFF),
+    "five arms": Truth(
+        FIVE, effect={"flip": _OFF, "crop": -_OFF, "colour": _OFF, "all": -_OFF}, delta=_OFF
+    ),
+}
 
 if __name__ == "__main__":
     raise SystemExit(main())

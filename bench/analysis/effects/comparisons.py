@@ -26,6 +26,7 @@ class Comparison(Estimate):
     detectable: float = math.nan  # smallest true difference detected with 80 % power
     verdict: str = INCONCLUSIVE  # one of those in ``bench.analysis.stats.verdicts``
     reason: str = ""  # why nothing could be tested
+    look: int = 0  # which of the declared looks, from 1 on; 0 where none were declared
 
     @property
     def only_direction(self) -> bool:

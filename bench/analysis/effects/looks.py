@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
 
 from bench.analysis.effects.comparisons import Comparison, interval
 from bench.analysis.effects.estimates import Estimate, estimates
@@ -15,15 +14,15 @@ from bench.store.frame import NOT_RUN, Results
 from bench.store.looks import ReportedLook
 
 
-def current(results: Results, compared: Iterable[Estimate]) -> ReportedLook | None:
-    """Return what a report is a look at; None where nothing can be compared."""
-    seeds = max((one.seeds for one in compared if one.testable), default=0)
+def current(results: Results, seeds: int) -> ReportedLook | None:
+    """Return what a report is that compares so many seeds; None where there are none."""
     if not seeds:
         return None
     trials, baseline = results.plan.labelled(), results.baseline_arm
     own = [trial for trial in trials if trial.label == baseline] or trials
     first = min(own, key=lambda trial: trial.seed)
-    return ReportedLook(seeds=seeds, declared=(len(results.plan.seeds),), first=first.key)
+    declared = results.plan.looks or (len(results.plan.seeds),)
+    return ReportedLook(seeds=seeds, declared=declared, first=first.key)
 
 
 def complete(results: Results) -> bool:

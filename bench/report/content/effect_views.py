@@ -25,7 +25,9 @@ def effect_table(results: Analysis) -> Table:
     effect, interval = effect_columns(found)
     p_corrected = Column("p_corrected", "p corrected", "number", p_value, optional=True)
     write, unit = writer(found, signed=False), words.unit(found.scale)
-    detectable = Column("detectable", "detectable", "number", write, unit)
+    declared = bool(results.plan.looks)  # then power is a matter of all looks together
+    detectable = Column("detectable", "detectable", "number", write, unit, optional=declared)
+    look = Column("look", "look", "number", whole, optional=True)
     correlation = Column("correlation", f"{replicate} correlation", "number", _TWO, optional=True)
     shared = results.plan.pairing == "seed"
     return table(
@@ -38,6 +40,7 @@ def effect_table(results: Analysis) -> Table:
         (p_corrected, [one.p_adjusted if corrected else None for one in compared]),
         (detectable, [one.detectable for one in compared]),
         (correlation, [one.correlation if shared else None for one in compared]),
+        (look, [one.look or None for one in compared]),
         (Column("seeds", f"{replicate}s", "number", whole), [one.seeds for one in compared]),
     )
 

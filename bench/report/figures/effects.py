@@ -80,7 +80,7 @@ def _rows(shown: Sequence[Comparison]) -> list[Comparison | str]:
 def _comparison(axes: Axes, found: Effects, one: Comparison, y: int) -> None:
     colour, marker = _LOOKS[one.verdict]
     contrast, shown = one.contrast, found.scale.shown
-    if not math.isnan(one.detectable):
+    if _has_bar(one):
         low, high = shown(-one.detectable), shown(one.detectable)
         axes.barh(y, high - low, left=low, height=0.62, color=style.ABSENT, lw=0, zorder=1)
     each = [shown(difference) for difference in one.differences]
@@ -100,12 +100,16 @@ def _limits(found: Effects, shown: Sequence[Comparison]) -> tuple[float, float]:
         ends = one.low, one.contrast.difference, one.high, *one.differences
         seen += (end for end in ends if not math.isnan(end))
     low, high = min(seen), max(seen)
-    reach = max((one.detectable for one in shown if one.testable), default=0.0)
+    reach = max((one.detectable for one in shown if _has_bar(one)), default=0.0)
     margin = 0.25 * (high - low) or 0.01
     return (
         max(low - margin, min(low, -reach) - 0.2 * margin),
         min(high + margin, max(high, reach) + 0.2 * margin),
     )
+
+
+def _has_bar(one: Comparison) -> bool:
+    return not math.isnan(one.detectable)
 
 
 def _name_rows(axes: Axes, rows: Sequence[Comparison | str]) -> None:
@@ -126,8 +130,9 @@ def _legend(found: Effects, replicate: str) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=style.RULE, marker="o", lw=2.2, label=f"{noun}, 95 % interval"),
         Line2D([], [], color=style.RULE, marker="|", ms=9, lw=0, label=f"of each {replicate}"),
-        Patch(color=style.ABSENT, label="less than 80 % power"),
     ]
+    if any(map(_has_bar, found.comparisons)):
+        handles.append(Patch(color=style.ABSENT, label="less than 80 % power"))
     if found.delta is not None:
         band = f"declared not to matter ({words.margin(found)})"
         handles.append(Patch(facecolor=style.HUES[2], alpha=0.2, label=band))
@@ -143,7 +148,7 @@ def _caption(results: Analysis, found: Effects, shown: int, known: int) -> str:
         f"A line is the 95 % interval{simultaneous},",
         f"a tick the {noun} of one {results.measurement.replicate}.",
     ]
-    if found.tested:
+    if any(map(_has_bar, found.comparisons)):
         said.append(f"A true {noun} inside the grey bar is detected with less than 80 % power.")
     if shown < known:
         said.append(f"The first {shown} of {known} comparisons.")

@@ -81,6 +81,7 @@ def _comparison(one: Comparison, found: Effects, planned: Planning | None) -> Ro
         "correction": found.correction,
         "verdict": _verdict(one, found),
         "reason": one.reason,
+        **({"look": one.look} if one.look else {}),
         "seeds_to_decide": seeds.seeds,
         "seeds_to_decide_low": seeds.low,
         "seeds_to_decide_high": seeds.high,

@@ -25,3 +25,13 @@ def test_looks_save_seeds():
     fixed, _ = looks.series((20,), looks.one_look, 5000, generator, effect=1.5)
     assert share > fixed - 0.05
     assert seeds < 15
+
+
+def test_declared_looks_of_whole_experiments_err_no_more_often_than_alpha_and_save_trials():
+    generator, repetitions = np.random.default_rng(8), 60
+    truth = looks.NULL["five arms"]
+    found = looks.false_at_looks(truth, looks.LOOKS, repetitions, generator)
+    assert found <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / repetitions)
+    far = looks.Truth(looks.PAIR, effect={"dice": 8.0})
+    needed = [each.seeds for each in looks.followed(far, looks.LOOKS, 20, generator)]
+    assert np.mean(needed) < 6

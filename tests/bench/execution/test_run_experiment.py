@@ -20,7 +20,7 @@ from bench.experiment import plan
 from bench.experiment.code_digest import ROOT
 from bench.experiment.config import Experiment
 from bench.experiment.context import Measured
-from bench.experiment.stages import Stage
+from bench.experiment.stage import Stage
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult
@@ -237,7 +237,7 @@ from bench.execution.run_experiment import Prepared, run_experiment
 from bench.experiment import plan
 from bench.experiment.config import Experiment
 from bench.experiment.context import Measured
-from bench.experiment.stages import Stage
+from bench.experiment.stage import Stage
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult
 

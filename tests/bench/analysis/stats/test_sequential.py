@@ -68,7 +68,16 @@ def test_a_repeated_p_is_at_most_alpha_where_the_bound_is_reached():
         needed = bound(looks[:k], 0.05)
         assert repeated_p(1.01 * needed, looks[:k]) < 0.05 < repeated_p(0.99 * needed, looks[:k])
     assert repeated_p(0.0, looks) == 1.0
-    assert repeated_p(np.inf, looks) < 1e-11
+    assert repeated_p(np.inf, looks) < 1e-8
+    assert repeated_p(np.inf, looks[:1]) == 0
+
+
+def test_a_repeated_p_is_the_alpha_whose_bound_t_is():
+    looks = paired((3, 5, 8))
+    for sides in (1, 2):
+        for k, alpha in ((1, 0.3), (2, 0.0071), (3, 0.03), (3, 0.6)):
+            needed = bound(looks[:k], alpha, sides=sides)
+            assert repeated_p(needed, looks[:k], sides=sides) == pytest.approx(alpha, rel=5e-3)
 
 
 def test_a_look_so_early_that_nothing_is_spent_decides_nothing():
