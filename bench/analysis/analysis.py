@@ -182,7 +182,12 @@ class Analysis(Results):
 
     @cached_property
     def planning(self) -> dict[str, Planning]:
-        """Name of a comparison → what it can show, and what other numbers of seeds would."""
+        """Name of a comparison → what it can show, and what other numbers of seeds would.
+
+        None at declared looks, since it is for one number of seeds.
+        """
+        if self.series is not None:
+            return {}
         found, any_time = self.effects, bool(self.earlier_looks)
         return planning(
             found.comparisons,
@@ -196,9 +201,9 @@ class Analysis(Results):
     def image_claims(self) -> dict[str, ImageClaim]:
         """Name of a comparison → what it says of other images than those evaluated.
 
-        None after an undeclared look, since these tests are for one number of seeds.
+        None after an undeclared look and at declared ones: these tests are for one look alone.
         """
-        if self.earlier_looks:
+        if self.earlier_looks or self.plan.looks:
             return {}
         found, higher = self.effects, self.plan.higher_is_better
         compared, runs = found.comparisons, self.runs

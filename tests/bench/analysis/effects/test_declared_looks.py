@@ -215,10 +215,10 @@ def test_a_report_says_which_look_it_is_and_what_was_not_needed(make_store):
     frame = comparisons(over)
     assert list(frame["look"]) == [3, 1]
     assert list(frame["seeds"]) == [8, 3]
-    assert frame["seeds_needed"].isna().all()
+    assert frame["seeds_to_decide"].isna().all()
     table = effect_table(over)
     assert "look" in table.headings
-    assert not {"detectable, points", "seeds needed"} & set(table.headings)
+    assert not {"detectable, points", "seeds to decide"} & set(table.headings)
 
 
 def test_fewer_seeds_of_an_arm_that_stopped_are_no_gap(make_store):
