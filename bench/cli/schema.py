@@ -16,10 +16,10 @@ Of = Annotated[Literal["experiment", "record"], typer.Option(help="Which files i
 
 def schema(output: Output = None, of: Of = "experiment") -> int:
     """Write the JSON Schema of experiment files, for editors, or of records, for scripts."""
-    from bench.experiment import config
+    from bench.experiment import schema as experiments
     from bench.store import records
 
-    content = config.schema() if of == "experiment" else records.schema()
+    content = experiments.schema() if of == "experiment" else records.schema()
     if output is None:
         sys.stdout.write(content)
     else:

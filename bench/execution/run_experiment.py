@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench.execution.until_stored import measure
 from bench.experiment import config, environment, layers, plan, reconcile, stages
 from bench.experiment.config import Experiment
 from bench.experiment.priority import first_things_first
-from bench.experiment.reconcile import Review, Stale
+from bench.experiment.reconcile import Stale
 from bench.experiment.stage import Stage
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
@@ -225,7 +224,7 @@ def _run_stage(
     with reconcile.joined(store, trials, warn) as alone:
         with alone:
             found = reconcile.review(store, trials, accept_stale=accept_stale)
-            for line in _review_lines(found):
+            for line in found.lines():
                 warn(line)
             # Names may be no text.
             command = prepared.command.encode(errors="backslashreplace").decode()
@@ -290,20 +289,3 @@ def stored_trainings(prepared: Prepared, wanted: set[str]) -> dict[str, StoredTr
     trials = [trial for trial in prepared.trials if trial.key in wanted]
     same = {trial.key: plan.same_training(kind, trial, prepared.root) for trial in trials}
     return trainings.find(store, same)
-
-
-def _review_lines(found: Review) -> Iterator[str]:
-    """Say what was put aside."""
-    for line in found.damaged:
-        yield f"{line}; moved to damaged/, and measured again"
-    kept = f"kept in {found.archive}; --accept-stale takes finished ones as they are"
-    for records in _by_difference(found.archived):
-        yield f"{records}: measured again ({kept})"
-    for records in _by_difference(found.accepted.values()):
-        yield f"{records}: taken as they are (--accept-stale)"
-
-
-def _by_difference(stale: Iterable[Stale]) -> list[str]:
-    """Return how many trials were stored, and for what other than is planned."""
-    counts = Counter(", ".join(one.differs) or "experiments" for one in stale)
-    return [f"{n} trial{'s' * (n > 1)} stored for other {what}" for what, n in counts.items()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,15 +26,16 @@ from bench.experiment import (
     design_checks,
     label_checks,
     layers,
+    tune,
 )
 from bench.experiment.declared_looks import DeclaredLooks
 from bench.experiment.design_checks import MAX_TRIALS
 from bench.experiment.layers import Layer
 from bench.experiment.levels import SECTIONS, Levels
 from bench.experiment.trial import TrialSettings
-from bench.experiment.tune import TuneSettings, varied
+from bench.experiment.tune import TuneSettings
 from bench.measurements import MEASUREMENTS
-from bench.settings import Mistake, check, in_order, paths, suggestion
+from bench.settings import Mistake, check, in_order, paths
 from bench.store.labels import Labels
 from bench.store.plans import Block
 from bench.store.rename import NAME, check_name
@@ -167,54 +167,20 @@ class Experiment(TrialSettings):
     @model_validator(mode="after")
     def _looks_are_possible(self) -> Experiment:
         """Refuse looks where the bounds of verdicts would not hold."""
-        if not self.looks:
-            return self
-        if not MEASUREMENTS[self.measure].trains:
-            raise ValueError(
-                f"seeds: looks are for measure: accuracy; of {self.measure}, give the number of "
-                f"{MEASUREMENTS[self.measure].replicate}s"
-            )
-        if self.tune is not None:
-            raise ValueError(
-                "seeds: looks and tune do not go together; give a number of seeds, or tune first "
-                "and write the values into another file"
-            )
-        if self.pairing == "none":
-            raise ValueError(
-                "seeds: looks need arms that share their seeds; leave out pairing: none, or give "
-                "a number of seeds"
-            )
+        if self.looks:
+            declared_looks.check(self.measure, tuned=self.tune is not None, pairing=self.pairing)
         return self
 
     @model_validator(mode="after")
     def _tuned_alike(self) -> Experiment:
         """Refuse what would tune arms unequally, or on what is reported."""
-        tune, split = self.tune, self.evaluate.split
-        if tune is None:
-            return self
-        if not MEASUREMENTS[self.measure].trains:
-            raise ValueError(f"tune: nothing is trained if {self.measure} is measured")
-        known = list(paths(TrialSettings))
-        for name in tune.grid:
-            if name not in known:
-                raise ValueError(f"tune: {name!r} is no setting{suggestion(name, known)}")
-        own = set(varied(self.factors, [*self.include, *self.exclude]))
-        for name in tune.grid:
-            section = name.rpartition(".")[0]
-            if name in own or section in own:
-                raise ValueError(
-                    f"tune.{name}: arms set it themselves too (in factors or include); every arm "
-                    "is tuned over the same values, so leave it out there"
-                )
-        if both := sorted(set(tune.seeds) & set(self.all_seeds)):
-            raise ValueError(
-                f"tune.seeds: {both[0]} is a seed that is reported too; a score that chose a value "
-                "is too good to be reported"
-            )
-        if split in ("train", "tune") or split == tune.split:
-            raise ValueError(
-                f"tune.split: {tune.split} holds images of {split}, which is reported "
-                "(evaluate.split); values are chosen on other images"
+        if self.tune is not None:
+            tune.check(
+                self.tune,
+                measure=self.measure,
+                split=self.evaluate.split,
+                set_by_arms=set(tune.varied(self.factors, [*self.include, *self.exclude])),
+                reported=self.all_seeds,
             )
         return self
 
@@ -321,37 +287,3 @@ def _of_values(values: dict[str, Any], folder: Path) -> tuple[Experiment | None,
     if isinstance(found, Experiment) and not mistakes:
         mistakes = list(label_checks.mistakes(found.labels, found.factors, found.include))
     return (found if isinstance(found, Experiment) and not mistakes else None), mistakes
-
-
-def schema() -> str:
-    """Return the JSON Schema of an experiment file, for editors that complete YAML."""
-    body = Experiment.model_json_schema()
-    body["title"] = "Experiment"
-    body["properties"]["extends"] = {
-        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-        "description": "experiment files, relative to this one, whose values hold here too",
-    }
-    body["properties"][datasets.KEY] = datasets.SCHEMA
-    seeds = body["properties"]["seeds"]
-    seeds["anyOf"] = [{"type": "integer", "minimum": 1}, *seeds.pop("oneOf")]
-    metric = body["properties"]["metric"]
-    by_class = "|".join(name for name, one in metrics.METRICS.items() if one.per_class)
-    metric["anyOf"] = [
-        {"enum": list(metrics.METRICS)},
-        {"type": metric.pop("type"), "pattern": rf"^({by_class})\[.+\]$"},
-    ]
-    body["properties"]["factors"]["properties"] = {
-        name: {"type": "array", "minItems": 1} for name in paths(TrialSettings)
-    }
-    body["properties"]["factors"]["additionalProperties"] = {
-        "description": "levels that set several settings each, by dotted names",
-        "items": {
-            "properties": {"name": {"type": "string"}},
-            "required": ["name"],
-            "type": "object",
-        },
-        "minItems": 1,
-        "type": "array",
-    }
-    body.pop("required")  # a file that extends another one may leave everything out
-    return json.dumps(body, indent=2) + "\n"

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from bench.measurements import MEASUREMENTS
 from bench.settings import Settings
 
 FIRST = 3  # seeds of the first look, unless a file gives another
@@ -67,6 +68,26 @@ class DeclaredLooks(Settings):
             return tuple(self.look_at)
         first = FIRST if self.first is None else self.first
         return (first, *range(first + 1, (self.at_most or 0) + 1))
+
+
+def check(measure: str, *, tuned: bool, pairing: str) -> None:
+    """Raise ValueError where the bounds of verdicts would not hold."""
+    kind = MEASUREMENTS[measure]
+    if not kind.trains:
+        raise ValueError(
+            f"seeds: looks are for measure: accuracy; of {measure}, give the number of "
+            f"{kind.replicate}s"
+        )
+    if tuned:
+        raise ValueError(
+            "seeds: looks and tune do not go together; give a number of seeds, or tune first "
+            "and write the values into another file"
+        )
+    if pairing == "none":
+        raise ValueError(
+            "seeds: looks need arms that share their seeds; leave out pairing: none, or give a "
+            "number of seeds"
+        )
 
 
 def form(seeds: Any) -> str:

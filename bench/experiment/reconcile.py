@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +47,22 @@ class Review:
     archived: tuple[Stale, ...] = ()  # records of other versions that were moved to `archive`
     archive: Path | None = None  # where to
     accepted: Mapping[str, Stale] = field(default_factory=dict)  # key in the plan → taken for it
+
+    def lines(self) -> Iterator[str]:
+        """Say what was put aside, and what was taken although it differs."""
+        for line in self.damaged:
+            yield f"{line}; moved to damaged/, and measured again"
+        kept = f"kept in {self.archive}; --accept-stale takes finished ones as they are"
+        for records in _by_difference(self.archived):
+            yield f"{records}: measured again ({kept})"
+        for records in _by_difference(self.accepted.values()):
+            yield f"{records}: taken as they are (--accept-stale)"
+
+
+def _by_difference(stale: Iterable[Stale]) -> list[str]:
+    """Return how many trials were stored, and for what other than is planned."""
+    counts = Counter(", ".join(one.differs) or "experiments" for one in stale)
+    return [f"{n} trial{'s' * (n > 1)} stored for other {what}" for what, n in counts.items()]
 
 
 @contextlib.contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from bench.settings import Settings
+from bench.experiment.trial import TrialSettings
+from bench.measurements import MEASUREMENTS
+from bench.settings import Settings, paths, suggestion
 
 _DIGITS = 4  # of the values of a grid, as files and reports show them
 _MOST = 100  # values of a setting
@@ -75,6 +77,42 @@ def beyond(values: Sequence[float], *, low: int, high: int) -> list[float]:
     for _ in range(high if len(found) > 1 else 0):
         found.append(_next(found[-2], found[-1]))
     return found
+
+
+def check(
+    tune: TuneSettings,
+    *,
+    measure: str,
+    split: str,
+    set_by_arms: Collection[str],
+    reported: Collection[int],
+) -> None:
+    """Raise ValueError for what would tune arms unequally, or on what is reported.
+
+    ``split`` and the seeds ``reported`` are those of the report.
+    """
+    if not MEASUREMENTS[measure].trains:
+        raise ValueError(f"tune: nothing is trained if {measure} is measured")
+    known = list(paths(TrialSettings))
+    for name in tune.grid:
+        if name not in known:
+            raise ValueError(f"tune: {name!r} is no setting{suggestion(name, known)}")
+    for name in tune.grid:
+        if name in set_by_arms or name.rpartition(".")[0] in set_by_arms:
+            raise ValueError(
+                f"tune.{name}: arms set it themselves too (in factors or include); every arm "
+                "is tuned over the same values, so leave it out there"
+            )
+    if both := sorted(set(tune.seeds) & set(reported)):
+        raise ValueError(
+            f"tune.seeds: {both[0]} is a seed that is reported too; a score that chose a value "
+            "is too good to be reported"
+        )
+    if split in ("train", "tune") or split == tune.split:
+        raise ValueError(
+            f"tune.split: {tune.split} holds images of {split}, which is reported "
+            "(evaluate.split); values are chosen on other images"
+        )
 
 
 def varied(

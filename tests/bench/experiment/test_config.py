@@ -1,10 +1,8 @@
 """YAML → Experiment: what is taken, and the one line for everything that is not."""
 
-import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from bench.errors import UserError, UserErrors
 from bench.experiment import config, design
@@ -372,23 +370,3 @@ def test_every_experiment_of_the_repository_is_one(path):
     opening = path.read_text(encoding="utf-8").splitlines()[0]
     named = opening.removeprefix("# yaml-language-server: $schema=")
     assert (path.parent / named).resolve() == EXPERIMENTS / "schema.json"
-
-
-def test_the_schema_in_the_repository_is_the_current_one():
-    assert (EXPERIMENTS / "schema.json").read_text(encoding="utf-8") == config.schema()
-
-
-def test_the_schema_knows_the_keys_that_a_file_uses():
-    schema = json.loads(config.schema())
-    written = yaml.safe_load((EXPERIMENTS / "loss_ablation.yaml").read_text(encoding="utf-8"))
-    assert set(written) <= set(schema["properties"])
-    assert set(written["train"]) <= set(schema["$defs"]["TrainSettings"]["properties"])
-
-
-def test_the_schema_knows_all_settings_as_factors_and_takes_others_with_named_levels_only():
-    factors = json.loads(config.schema())["properties"]["factors"]
-    for path in EXPERIMENTS.rglob("*.yaml"):
-        for one in config.load_all(path):
-            assert set(one.factors) <= set(factors["properties"])
-    assert {"data.size", "train.schedule.gamma", "timing.pass"} <= set(factors["properties"])
-    assert factors["additionalProperties"]["items"]["required"] == ["name"]
