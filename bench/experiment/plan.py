@@ -161,7 +161,7 @@ def describe(
         lower_is_better=is_path(experiment.metric)
         and not own_metrics.higher_is_better(experiment.metric),
         trials=tuple(_described(trial, (accepted or {}).get(trial.key)) for trial in trials),
-        tuning=tuning,
+        tuning=tuning and _with_accepted(tuning, accepted or {}),
         block=experiment.block,
     )
 
@@ -185,6 +185,14 @@ def _described(trial: Trial, accepted: Stale | None) -> PlannedTrial:
         seed=trial.seed,
         stale=accepted.differs if accepted else (),
     )
+
+
+def _with_accepted(tuning: Tuning, accepted: Mapping[str, Stale]) -> Tuning:
+    """Name the records that are taken for trials of tuning, and for those at the default."""
+    keys = {key: {"key": one.record.key} for key, one in accepted.items()}
+    trials = tuple(one.model_copy(update=keys.get(one.key, {})) for one in tuning.trials)
+    defaults = tuple(one.model_copy(update=keys.get(one.key, {})) for one in tuning.defaults)
+    return tuning.model_copy(update={"trials": trials, "defaults": defaults})
 
 
 def _check_metric(experiment: Experiment, arms: list[Arm], datasets: Iterable[Dataset]) -> None:

@@ -51,7 +51,7 @@ def stage(
         return look_stages.to_next_look(experiment, untuned, store, accepted or {})
     if tune is None:
         return Stage(untuned)
-    search = _Search(experiment, tune, root, store)
+    search = _Search(experiment, tune, root, store, accepted or {})
     arms = len(untuned) // len(experiment.all_seeds)
     _check_size(experiment, tune, arms)
     ends: Ends = tuple((0, 0) for _ in tune.grid)
@@ -117,7 +117,12 @@ class _Search:
     """The trials of tuning, planned once for each value, and what they gave."""
 
     def __init__(
-        self, experiment: Experiment, tune: TuneSettings, root: Path, store: Store
+        self,
+        experiment: Experiment,
+        tune: TuneSettings,
+        root: Path,
+        store: Store,
+        accepted: Mapping[str, Stale],
     ) -> None:
         self.experiment, self.tune, self.root, self.store = experiment, tune, root, store
         own = is_own(experiment.metric)
@@ -128,7 +133,7 @@ class _Search:
         )
         self._arms: dict[Values, list[Arm]] = {}
         self._trials: dict[Values, list[Trial]] = {}
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, Record] = {key: one.record for key, one in accepted.items()}
 
     def points(self, ends: Ends) -> list[Values]:
         """Return all combinations of values, rising."""

@@ -54,10 +54,10 @@ class Sweep:
         values = {**EXPERIMENT, **changes}
         return prepare(values, results=self.folder, data=self.folder, device="cpu")
 
-    def run(self, **changes):
+    def run(self, *, accept_stale=False, **changes):
         progress = Progress(Console(quiet=True))
         progress.say = self.lines.append
-        return run_experiment(self.prepared(**changes), progress)
+        return run_experiment(self.prepared(**changes), progress, accept_stale=accept_stale)
 
     @property
     def plan(self):
@@ -103,6 +103,18 @@ def test_the_values_are_widened_for_all_arms_where_one_is_best_at_an_end(sweep):
     plan = sweep.plan
     assert {trial.key for trial in plan.trials} & {trial.key for trial in plan.tuning.defaults}
     assert sweep.lines.count("chosen for ce: train.learning_rate = 1") == 1
+
+
+def test_accepted_records_of_other_code_choose_values_too(sweep, monkeypatch):
+    sweep.best = {"ce": 1.0, "dice": 0.01}
+    sweep.run()
+    before, plan = len(sweep.calls), sweep.plan
+    monkeypatch.setattr("bench.experiment.code_digest.of_measurement", lambda measure: "other")
+    outcome = sweep.run(accept_stale=True)
+    assert (outcome.measured, len(sweep.calls)) == (0, before)
+    assert sweep.plan.keys == plan.keys
+    assert sweep.plan.tuning == plan.tuning
+    assert {one.stale for one in sweep.plan.trials} == {("code",)}
 
 
 def test_what_lies_at_the_end_after_all_is_said(sweep):
