@@ -303,4 +303,4 @@ def test_images_that_no_pass_reads_make_nothing_stale(tmp_path):
 
 
 def test_defaults_name_what_training_reads():
-    assert set(READS["train_step"]) == set(TrainSettings.model_fields) - {"epochs"}
+    assert set(READS["train_step"]) == set(TrainSettings.model_fields) - {"epochs", "patience"}
