@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # Experiments whose records lie in results/, in the order in which the README tells of them.
-FINDINGS = ("isbi2012_small", "cells_ablation", "cells_windows", "throughput")
+FINDINGS = ("fair_loss_ablation", "isbi2012_small", "cells_ablation", "cells_windows", "throughput")
 
 # Test of tests/benchmarks → what it races, as a reader would say it.
 RACES = {
