@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from bench.data.datasets import msrc_v2
+from bench.experiment import machine_limits
 from tests.shared import once
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +39,12 @@ def _one_thread():
     another process of the tests is busy.
     """
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _one_core(monkeypatch):
+    """Measure in this process, as on a machine of one core, unless a test says otherwise."""
+    monkeypatch.setattr(machine_limits, "usable_cores", lambda: 1)
 
 
 @pytest.fixture(scope="session")

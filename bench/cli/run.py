@@ -27,7 +27,11 @@ File = Annotated[Path, typer.Argument(help="A YAML file.", metavar="EXPERIMENT.y
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Loader processes [CUDA: up to 8]")]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Worker processes; with ray, trials that share a GPU.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Trials at once; with ray, those that share a GPU. [CPU: as many as there are cores]",
+    ),
 ]
 Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds that a trial may take.")]
 Stale = Annotated[
@@ -72,7 +76,7 @@ def run(
             data=data,
             device=device,
             workers=workers,
-            jobs=jobs,
+            jobs=jobs if jobs is not None or executor == "ray" else "auto",
             timeout=timeout,
             executor=executor,
             address=address,
@@ -84,7 +88,7 @@ def run(
         for one in prepared:
             if one.experiment.block is not None:
                 say(f"{one.experiment.name}:")
-            _show_plan(one, jobs=jobs or 1)
+            _show_plan(one)
         if len(prepared) > 1 and budget is not None:
             say(f"{budget} is for all {len(prepared)} datasets together, in this order")
         return 0
@@ -155,10 +159,10 @@ def _report_of(name: str, results: Path) -> str:
     return shlex.join(["python", "-m", "bench", "report", name, *elsewhere])
 
 
-def _show_plan(prepared: Prepared, *, jobs: int) -> None:
+def _show_plan(prepared: Prepared) -> None:
     """List the trials of each arm, and say how long those that are not stored may take.
 
-    With a budget, also how many of them that is enough for, ``jobs`` at a time. Of what is stored
+    With a budget, also how many of them that is enough for. Of what is stored
     the records are read; details and pictures are looked at by a run.
     """
     from bench.execution import run_experiment
@@ -186,14 +190,14 @@ def _show_plan(prepared: Prepared, *, jobs: int) -> None:
     scored = run_experiment.stored_trainings(prepared, unfinished)
     if scored:
         say(f"{len(scored)} more are scored with stored weights, without training")
-    for line in _estimate(prepared, unfinished - scored.keys(), jobs):
+    for line in _estimate(prepared, unfinished - scored.keys()):
         say(line)
     if stage.more:
         say(f"at most {stage.more} more follow, {stage.more_when}")
 
 
-def _estimate(prepared: Prepared, unfinished: set[str], jobs: int) -> Iterator[str]:
-    """Yield how long trials take one after the other, and which of them fit into the budget."""
+def _estimate(prepared: Prepared, unfinished: set[str]) -> Iterator[str]:
+    """Yield how long trials take, and which of them fit into the budget."""
     from bench.execution import progress
     from bench.experiment import estimate
 
@@ -207,19 +211,20 @@ def _estimate(prepared: Prepared, unfinished: set[str], jobs: int) -> Iterator[s
         yield f"the time cannot be estimated ({' '.join(str(error).split())[:200]})"
         return
     most = "at most " * any(trial.arm.settings.train.patience for trial in trials)
-    about = f"{most}about {progress.duration(sum(each.values()))} for the other {len(trials)}"
-    yield f"{about} on {device} (good to a factor of two)"
+    jobs = min(prepared.jobs, len(trials))
+    time = progress.duration(sum(each.values()) / jobs)
+    at_once = f", {jobs} at a time" if jobs > 1 else ""
+    about = f"{most}about {time} for the other {len(trials)}{at_once}"
+    yield f"{about}, on {device} (good to a factor of two)"
     if prepared.budget is not None:
-        yield _fitting(prepared, prepared.budget, each, jobs)
+        yield _fitting(prepared, prepared.budget, each)
 
 
-def _fitting(
-    prepared: Prepared, budget: time_budget.Budget, each: Mapping[str, float], jobs: int
-) -> str:
+def _fitting(prepared: Prepared, budget: time_budget.Budget, each: Mapping[str, float]) -> str:
     """Say how many trials fit into a budget, and with which seeds every arm is measured then."""
     from bench.experiment.priority import first_things_first
 
-    stage = prepared.stage
+    stage, jobs = prepared.stage, prepared.jobs
     order = first_things_first(prepared.experiment, stage, each.keys())
     ends = itertools.accumulate(each[trial.key] for trial in order)
     fit = sum(end <= budget.seconds * jobs for end in ends)

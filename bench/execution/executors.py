@@ -19,6 +19,7 @@ from bench.errors import UserError, nearest
 from bench.execution.job import Job, Stop, perform
 from bench.execution.progress import Progress
 from bench.execution.workers import Worker
+from bench.experiment.machine_limits import workers_that_fit
 from bench.measurements import Measurement
 from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
@@ -86,6 +87,14 @@ def processes(
             worker.end()
 
 
+def jobs_that_fit(measurement: Measurement, device: torch.device, *, threads: int) -> int | None:
+    """Return how many trials of ``threads`` threads are best measured at once; None: the usual."""
+    if device.type != "cpu" or measurement.exclusive:
+        return None
+    jobs = workers_that_fit(threads)
+    return jobs if jobs > 1 else None
+
+
 def choose(
     name: str,
     measurement: Measurement,
@@ -97,8 +106,8 @@ def choose(
 ) -> Executor:
     """Return what performs the trials of an experiment: ``name`` is ``local`` or ``ray``.
 
-    ``jobs`` worker processes: None for what fits the kind of measurement. The device ``cuda``
-    without a number deals out all GPUs. UserError if these do not go together.
+    ``jobs`` worker processes: None for what the kind of measurement needs, which may be none. The
+    device ``cuda`` without a number deals out all GPUs. UserError if these do not go together.
     """
     if name not in ("local", "ray"):
         raise UserError(f"--executor: unknown executor {name!r}{nearest(name, ('local', 'ray'))}")

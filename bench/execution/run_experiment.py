@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -53,6 +53,7 @@ class Prepared:
     device: torch.device
     workers: int
     executor: Executor
+    jobs: int = 1  # how many trials are measured at once
     budget: Budget | None = None  # of time
 
     @property
@@ -94,7 +95,7 @@ def prepare(
     data: str | Path | None = None,
     device: str = "auto",
     workers: int | None = None,
-    jobs: int | None = None,
+    jobs: int | Literal["auto"] | None = None,
     timeout: float | None = None,
     executor: str = "local",
     address: str | None = None,
@@ -104,7 +105,8 @@ def prepare(
 
     The arguments are those of ``bench.run``, and three more: loader ``workers`` (None for as many
     as there are cores, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
-    and the ``address`` of a Ray cluster. The ``budget`` has begun. UserError if any is wrong.
+    and the ``address`` of a Ray cluster. The ``budget`` has begun; ``jobs`` may be ``auto`` for as
+    many as the machine has room for. UserError if any is wrong.
     """
     if isinstance(experiment, Experiment):
         command = f"bench.run({experiment.name})"
@@ -121,16 +123,21 @@ def prepare(
         experiment = config.load(Path(experiment), overrides)
     found = environment.find_device(device)
     measurement = MEASUREMENTS[experiment.measure]
-    perform = executors.choose(
-        executor, measurement, found, jobs=jobs, timeout=timeout, address=address
-    )
     if workers is None:
         workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1) if found.type == "cuda" else 0
     root = Path(data or os.environ.get("BENCH_DATA") or "data")
     # Ray's scheduler gives no trial to two nodes, and needs no locks.
     store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
     stage = stages.stage(experiment, root, store)
-    return Prepared(command, experiment, stage, store, root, found, workers, perform, budget)
+    if jobs == "auto":
+        threads = max(trial.arm.settings.train.threads for trial in stage.trials)
+        jobs = executors.jobs_that_fit(measurement, found, threads=threads)
+    perform = executors.choose(
+        executor, measurement, found, jobs=jobs, timeout=timeout, address=address
+    )
+    return Prepared(
+        command, experiment, stage, store, root, found, workers, perform, jobs or 1, budget
+    )
 
 
 def run_experiment(

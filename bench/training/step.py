@@ -64,7 +64,7 @@ class TrainSettings(BatchSettings):
     precision: Precision = "fp32"
     channels_last: bool = True
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
-    threads: int = Field(2, ge=1, le=1024, description="CPU threads a trial computes with")
+    threads: int = Field(1, ge=1, le=1024, description="CPU threads a trial computes with")
 
     def effective(self) -> dict[str, Any]:
         """Return the settings that change the result, as JSON."""

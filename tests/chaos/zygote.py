@@ -27,7 +27,7 @@ import numpy as np
 
 from bench import __main__
 from bench.execution import accuracy, job
-from bench.experiment import code_digest, environment
+from bench.experiment import code_digest, environment, machine_limits
 from bench.experiment.context import Measured
 from bench.store import checks, files
 from bench.store.folder import Store
@@ -393,6 +393,7 @@ COMMANDS = {
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     loop.torch.set_num_threads(1)
+    machine_limits.usable_cores = lambda: 1  # so that without --jobs trials run in one process
     for name in ("bench.execution.run_experiment", "bench.execution.signals", "bench.report.write"):
         importlib.import_module(name)  # which commands import late
     code_digest.digest(["bench.execution.accuracy", "bench.data.datasets.scenes"])  # cached

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from bench.__main__ import main
 from bench.cli import terminal
+from bench.experiment import machine_limits
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from bench.store.plans import Plan
@@ -69,14 +71,33 @@ def test_dry_run_lists_trials_and_measures_none(finished, bench):
     assert status == 0
     assert "6 trials, 4 of them stored" in out
     assert "0✓ 1✓ 2" in out
-    assert "for the other 2 on cpu" in out
+    assert "for the other 2, on cpu" in out
     assert len(Store(finished / "results" / "small").keys()) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "at_once"),
+    [
+        ((), ", 3 at a time"),
+        (("--jobs", 2), ", 2 at a time"),
+        (("--jobs", 1), ""),
+        (("--set", "train.threads=2"), ""),
+        (("--set", "measure=throughput", "--set", "metric=images_per_second"), ""),
+    ],
+)
+def test_as_many_trials_are_measured_at_once_as_there_are_cores(
+    here, bench, monkeypatch, options, at_once
+):
+    monkeypatch.setattr(machine_limits, "usable_cores", lambda: 3)
+    status, out, err = bench("run", "small.yaml", "--dry-run", *options)
+    assert (status, err) == (0, "")
+    assert re.search(rf"for the other \d+{at_once}, on cpu", out)
 
 
 def test_a_dry_run_estimates_before_anything_was_measured(here, bench):
     status, out, _ = bench("run", "small.yaml", "--dry-run")
     assert status == 0
-    assert "for the other 4 on cpu" in out
+    assert "for the other 4, on cpu" in out
     assert not (here / "results").exists()
 
 

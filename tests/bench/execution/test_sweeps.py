@@ -18,6 +18,7 @@ from bench.__main__ import main
 from bench.execution import accuracy
 from bench.execution import budget as time_budget
 from bench.execution.budget import Budget
+from bench.experiment import machine_limits
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from tests.bench.execution import tricks
@@ -103,8 +104,10 @@ def reference(tmp_path_factory, start):
     return sweep.weights()
 
 
-def test_results_do_not_depend_on_the_number_of_processes(sweep, reference):
-    status, out, err = sweep.run("--jobs", 2)
+@pytest.mark.parametrize("options", [("--jobs", 2), ()], ids=["asked for", "two cores"])
+def test_results_do_not_depend_on_the_number_of_processes(sweep, reference, options, monkeypatch):
+    monkeypatch.setattr(machine_limits, "usable_cores", lambda: 2)
+    status, out, err = sweep.run(*options)
     assert (status, err) == (0, "")
     assert "[4/4]" in out
     assert sweep.statuses() == DONE
