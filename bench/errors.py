@@ -1,10 +1,22 @@
-"""What a user can get wrong: raised anywhere, turned into one line in ``bench.__main__``."""
+"""What a user can get wrong, and how other errors are told apart.
+
+A ``UserError`` is raised anywhere and turned into one line in ``bench.__main__``.
+"""
 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
+# What torch, CUDA, cuBLAS, cuDNN and OpenCV say when memory runs out; most is a plain RuntimeError.
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "insufficient memory",
+    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED, say
+    "allocation_failed",  # CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED
+)
 MOST_NAMES = 40  # more than this is no help in one line
 
 
@@ -38,3 +50,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(names)}" if 0 < len(names) <= MOST_NAMES else ""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory ran out, on a device or in the host's."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    text = str(error).lower()
+    return not isinstance(error, UserError) and any(words in text for words in _NO_MEMORY)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from bench.errors import UserError
+from bench.errors import UserError, out_of_memory
 from bench.execution import as_planned
 from bench.execution.as_planned import Changed
 from bench.experiment import environment
@@ -146,7 +146,7 @@ def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str
     except Exception as error:
         if isinstance(error, UserError):  # the kept state may be what does not fit
             store.drop_partial(key)
-        status, reason = "oom" if _out_of_memory(error) else "failed", one_line(error)
+        status, reason = "oom" if out_of_memory(error) else "failed", one_line(error)
     seconds = time.perf_counter() - clock
     check_data()  # once more: what was read meanwhile is what was planned, or nothing is stored
     made = _record(job, status, reason, started=started, seconds=seconds, result=measured.result)
@@ -194,9 +194,3 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     kind = "" if type(error).__name__ == "UserError" else f"{type(error).__name__}: "
     return (kind + text)[:500]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Tell whether memory ran out, on a device or in the host's."""
-    host = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return host or isinstance(error, torch.OutOfMemoryError | MemoryError)

@@ -18,7 +18,7 @@ from bench.data.files import multichannel
 from bench.data.files.pairs import IMAGE_SUFFIXES
 from bench.data.files.palette import to_colours
 from bench.data.pictures import picture
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, out_of_memory
 from bench.evaluation.predict import VIEWS, Predictor
 from bench.execution import scoring
 from bench.experiment import environment
@@ -110,7 +110,9 @@ def predict(network: Network, path: Path, output: Path) -> None:
             labels = network.predictor.labels_of_any_size(network.model, image)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
             height, width = image.shape[:2]
             raise UserError(
                 f"{path}: memory does not suffice for {height}x{width} pixels"

@@ -55,6 +55,7 @@ class Prepared:
     executor: Executor
     jobs: int = 1  # how many trials are measured at once
     budget: Budget | None = None  # of time
+    note: str | None = None  # what a user should know of the device that was chosen
 
     @property
     def trials(self) -> list[Trial]:
@@ -135,8 +136,9 @@ def prepare(
     perform = executors.choose(
         executor, measurement, found, jobs=jobs, timeout=timeout, address=address
     )
+    note = environment.unused_gpu() if device == "auto" else None
     return Prepared(
-        command, experiment, stage, store, root, found, workers, perform, jobs or 1, budget
+        command, experiment, stage, store, root, found, workers, perform, jobs or 1, budget, note
     )
 
 
@@ -160,6 +162,8 @@ def run_experiment(
         Interrupted: if it was asked to stop; finished trials are stored.
         OutOfBudget: if the budget was spent before all is measured.
     """
+    if prepared.note is not None:
+        warn(prepared.note)
     budget, current = prepared.budget, prepared
     accepted: dict[str, Stale] = {}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
+import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +18,7 @@ from bench.errors import UserError, nearest
 if TYPE_CHECKING:
     import torch
 
+_SAID: list[str] = []  # why torch can use no GPU, which it says once in a process
 DEVICES = ("auto", "cuda", "mps", "cpu")
 # Beside torch, what computes anything of a result, itself or for another of these.
 PACKAGES = (
@@ -26,27 +30,46 @@ PACKAGES = (
 def find_device(name: str) -> torch.device:
     """Return the device of a name, such as ``cuda:1``; ``auto`` takes CUDA, then MPS, then the CPU.
 
-    UserError if the name is none, or this machine has no such device.
+    UserError if the name is none, this machine has no such device, or torch was not built for it.
     """
     import torch
 
     kind, _, index = name.partition(":")
     if kind not in DEVICES or (index and not index.isdecimal()) or (index and kind != "cuda"):
         raise UserError(f"--device: unknown device {name!r}{nearest(name, DEVICES)}")
-    mps = int(torch.backends.mps.is_available())
-    there = {"cuda": torch.cuda.device_count(), "mps": mps, "cpu": 1}
+    cuda, why = _cuda_devices()
+    there = {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     if kind == "auto":
-        return torch.device(next(kind for kind, count in there.items() if count))
-    if int(index or 0) >= there[kind]:
+        found = torch.device(next(kind for kind, count in there.items() if count))
+    elif int(index or 0) >= there[kind]:
         seen = ", ".join(f"{count} × {one}" for one, count in there.items() if count)
-        raise UserError(f"--device: this machine has no {name!r} (torch sees {seen})")
-    return torch.device(name)
+        because = f"; {why}" if kind == "cuda" and why else ""
+        raise UserError(f"--device: this machine has no {name!r} (torch sees {seen}{because})")
+    else:
+        found = torch.device(name)
+    if found.type == "cuda":
+        _check_architecture(found)
+    return found
+
+
+def unused_gpu() -> str | None:
+    """Return a line that says why torch cannot use the GPU of this machine; None if it can."""
+    _, why = _cuda_devices()
+    return f"no GPU is used: {why}" if why else None
 
 
 def describe(device: torch.device, *, threads: int) -> dict[str, Any]:
-    """Return what to store beside a result: versions, processor, device, threads."""
-    name = _device_name(device)
-    return {**_machine(), "device": device.type, "device_name": name, "threads": threads}
+    """Return what to store beside a result: versions, processor, device, threads.
+
+    What cannot be told is None: this never raises, not even after the GPU has failed.
+    """
+    return {
+        **_machine(),
+        "device": device.type,
+        "device_name": _told(lambda: _device_name(device)),
+        "threads": threads,
+        **(_gpu(device) if device.type == "cuda" else {}),
+    }
 
 
 @lru_cache(maxsize=1)
@@ -67,8 +90,8 @@ def _machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
-        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
-        "cudnn": cudnn.version() if torch.cuda.is_available() else None,
+        "cuda": _told(lambda: torch.version.cuda if torch.cuda.is_available() else None),
+        "cudnn": _told(lambda: cudnn.version() if torch.cuda.is_available() else None),
         "torch": str(torch.__version__),  # with what it was built for, such as +cu130
         **{package: _version(package) for package in PACKAGES},
     }
@@ -91,9 +114,96 @@ def cpu_name() -> str:
     return next(names, platform.machine())
 
 
+def _told(ask: Callable[[], Any]) -> Any:
+    """Return an answer, or None where there is none: torch and NVML raise many kinds of errors."""
+    try:
+        return ask()
+    except Exception:
+        return None
+
+
 def _device_name(device: torch.device) -> str:
     import torch
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return cpu_name() if device.type == "cpu" else platform.machine()
+
+
+def _cuda_devices() -> tuple[int, str]:
+    """Return how many CUDA devices torch can use, and why none of those that may be there.
+
+    NVML, which ``torch.cuda.device_count`` asks, counts devices also where the driver is too old
+    for torch's runtime. The runtime's reason is a warning of torch's.
+    """
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        usable = torch.cuda.is_available()
+    if usable:
+        return torch.cuda.device_count(), ""
+    for warning in caught:
+        said = " ".join(str(warning.message).split()).removeprefix("CUDA initialization: ")
+        # After its first sentence torch goes on with advice and with the place in its source.
+        _SAID.append(said.partition(". ")[0].partition(" (Triggered internally")[0])
+    return 0, _SAID[-1] if _SAID else ""
+
+
+def _check_architecture(device: torch.device) -> None:
+    """Raise UserError if torch was not built for a GPU: its first kernel would fail.
+
+    Code for one architecture runs on later ones of the same major version, and code to be compiled
+    by the driver ("compute_90") on all later ones.
+    """
+    import torch
+
+    built = torch.cuda.get_arch_list() if torch.version.cuda is not None else []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says it in many lines
+        capability = _told(lambda: torch.cuda.get_device_capability(device))
+    if not built or capability is None:
+        return
+    for name in built:
+        kind, _, digits = name.partition("_")
+        number = int("".join(filter(str.isdecimal, digits)))
+        made_for = divmod(number, 10)
+        same = made_for[0] == capability[0] or kind == "compute"
+        if same and made_for <= tuple(capability):
+            return
+    major, minor = capability
+    raise UserError(
+        f"--device: {_told(lambda: _device_name(device)) or device} (sm_{major}{minor}) cannot be "
+        f"used: torch {torch.__version__} is built for {', '.join(built)}; install a torch that is "
+        "built for it, or take --device cpu"
+    )
+
+
+def _gpu(device: torch.device) -> dict[str, Any]:
+    """Return the driver's version, the power limit and cuDNN's mode of a GPU."""
+    import torch
+
+    with contextlib.ExitStack() as opened:
+        found: tuple[Any, Any] = _told(lambda: _nvml(device, opened)) or (None, None)
+        nvml, handle = found
+        limit = _told(lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3)  # from milliwatts
+        return {
+            "driver": _told(lambda: str(nvml.nvmlSystemGetDriverVersion())),
+            "power_limit_w": limit,
+            "cudnn_benchmark": _told(lambda: int(torch.backends.cudnn.benchmark)),
+        }
+
+
+def _nvml(device: torch.device, opened: contextlib.ExitStack) -> tuple[Any, Any]:
+    """Return NVML, initialised until ``opened`` is closed, and its handle of a GPU."""
+    import pynvml as nvml
+    import torch
+
+    nvml.nvmlInit()
+    opened.callback(nvml.nvmlShutdown)
+    # By its UUID, since torch's and NVML's numbers may differ.
+    uuid = torch.cuda.get_device_properties(device).uuid
+    for name in (f"GPU-{uuid}", f"MIG-{uuid}"):
+        with contextlib.suppress(nvml.NVMLError):
+            return nvml, nvml.nvmlDeviceGetHandleByUUID(name)
+    return nvml, None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 
 from bench.data import registry
+from bench.errors import out_of_memory
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import TrialSettings
 from bench.profiling import bound, device_state, memory, roofline, timing, workloads
@@ -16,6 +19,8 @@ from bench.profiling.timing import Clock, WarmUp
 from bench.profiling.workloads import Workload
 from bench.store.results import Memory, ThroughputResult
 from bench.training.precision import float32_as
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,21 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
         workload = workloads.build(settings, dataset, seed, device)
         samples = _sample(workload, settings, clock, device)
         result = _summary(samples, workload, settings)
-        if parts := workloads.attribute(workload, settings, dataset, seed, clock):
+        # What follows explains the times, and a good trial stays one where it does not fit.
+        attribute = partial(workloads.attribute, workload, settings, dataset, seed, clock)
+        if parts := _if_it_fits(attribute):
             whole = sum(parts.values())
             result["parts_ms"] = parts
             result["parts_share"] = {name: part / whole for name, part in parts.items()}
-        layers = {}  # a compiled network has no separate ones
+        layers = None  # a compiled network has no separate ones
         if settings.train.compile == "none" and workload.model is not None and workload.forward:
-            layers = roofline.layer_times(workload.model, workload.forward, clock)
-        del workload  # measuring the peak rates needs its memory
-        roofs, rows = bound.of(settings, dataset, device, layers, result["milliseconds"])
+            forward = partial(roofline.layer_times, workload.model, workload.forward, clock)
+            layers = _if_it_fits(forward)
+            del forward
+        del workload, attribute  # measuring the peak rates needs its memory
+        took = result["milliseconds"]
+        compare = partial(bound.of, settings, dataset, device, layers or {}, took)
+        roofs, rows = _if_it_fits(compare) or ({}, [])
     states = {**samples.states, "first": first}
     unsettled = samples.warm_up.problem(clock)
     problems = [] if unsettled is None else [unsettled]
@@ -68,6 +79,16 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
         "layers": rows,
     }
     return Measured(ThroughputResult(**result), details, tuple(problems))
+
+
+def _if_it_fits(work: Callable[[], T]) -> T | None:
+    """Return what is measured beside the times; None where memory runs out."""
+    try:
+        return work()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    return None
 
 
 def _sample(

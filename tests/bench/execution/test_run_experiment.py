@@ -110,6 +110,7 @@ def test_every_trial_is_measured_once(bench):
     [
         (Diverged("the training loss is nan in epoch 3"), "diverged", "loss is nan in epoch 3"),
         (torch.OutOfMemoryError("CUDA out of memory.\n tried"), "oom", "out of memory. tried"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when"), "oom", "CUBLAS_STATUS"),
         (RuntimeError("shapes\n differ"), "failed", "RuntimeError: shapes differ"),
         (UserError("no such file"), "failed", "no such file"),
     ],

@@ -110,6 +110,29 @@ def test_shares_of_a_step_add_up(tmp_path, steady):
     assert result["parts_ms"]["copying"] == 20
 
 
+def test_memory_that_runs_out_after_the_times_leaves_them_as_they_are(
+    tmp_path, steady, monkeypatch
+):
+    def no_memory(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    for owner, name in (
+        (throughput.workloads, "attribute"),
+        (throughput.roofline, "layer_times"),
+        (throughput.bound.peaks, "measure"),
+    ):
+        monkeypatch.setattr(owner, name, no_memory)
+    found = measured("train_step", tmp_path)
+    assert found.problems == ()
+    assert found.result.milliseconds == 20
+    assert found.result.parts_ms is found.result.peaks is found.result.roofline_share is None
+    json.dumps([found.result.model_dump(mode="json"), found.details], allow_nan=False)
+
+    monkeypatch.setattr(throughput.bound.peaks, "measure", lambda *a: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # any other error is one
+        measured("train_step", tmp_path)
+
+
 def test_what_disturbs_a_trial_is_named_and_its_numbers_are_kept(tmp_path, steady, monkeypatch):
     unsettled = WarmUp(90.0, 1, (20.0, 26.0, 20.0), False)
     monkeypatch.setattr(timing, "warm_up", lambda *a, **k: unsettled)
