@@ -66,10 +66,8 @@ class Prepared:
         """Return the next stage, in which more is planned or decided; None where nothing is."""
         if self.experiment.tune is None and not self.experiment.looks:
             return None
-        following, now = (
-            stages.stage(self.experiment, self.root, self.store, accepted),
-            self.stage,
-        )
+        following = stages.stage(self.experiment, self.root, self.store, accepted)
+        now = self.stage
         if (following.tuning, following.said) == (now.tuning, now.said):
             return None
         return dataclasses.replace(self, stage=following)
