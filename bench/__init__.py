@@ -72,7 +72,8 @@ def run(
 
     begun = None if budget is None else time_budget.begin(budget)  # before torch is imported
     from bench.execution import progress
-    from bench.execution.run_experiment import OutOfBudget, prepare, run_experiment
+    from bench.execution.prepare import prepare
+    from bench.execution.run_experiment import OutOfBudget, run_experiment
 
     prepared = prepare(
         experiment,

@@ -21,7 +21,7 @@ from bench.store.files import Unwritable
 from bench.store.records import pending
 
 if TYPE_CHECKING:
-    from bench.execution.run_experiment import Prepared
+    from bench.execution.prepare import Prepared
 
 File = Annotated[Path, typer.Argument(help="A YAML file.", metavar="EXPERIMENT.yaml")]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
@@ -39,6 +39,7 @@ Stale = Annotated[
 ]
 ExecutorName = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
 Address = Annotated[str | None, typer.Option(help="Of the cluster, for ray.")]
+Mps = Annotated[str, typer.Option(help="How trials share a GPU at once: auto, on or off.")]
 Time = Annotated[
     str | None, typer.Option(metavar="TIME", help="Stop after the epoch then: 6h, 90m, 1h30m.")
 ]
@@ -58,6 +59,7 @@ def run(
     accept_stale: Stale = False,
     executor: ExecutorName = "local",
     address: Address = None,
+    mps: Mps = "auto",
     budget: Time = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,
@@ -66,11 +68,11 @@ def run(
     again = _command(locals())
     command = _command({**locals(), "budget": None})  # a report's, which has all of it measured
     begun = None if budget is None else time_budget.begin(budget)  # before torch is imported
-    from bench.execution import run_experiment
+    from bench.execution.prepare import prepare
     from bench.experiment import config
 
     prepared = [
-        run_experiment.prepare(
+        prepare(
             one,
             results=results,
             data=data,
@@ -80,6 +82,7 @@ def run(
             timeout=timeout,
             executor=executor,
             address=address,
+            mps=mps,
             budget=begun,
         )
         for one in config.load_all(experiment, settings or ())

@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 import torch
 
 from bench.errors import UserError, nearest
+from bench.execution import mps
 from bench.execution.job import Job, Stop, perform
 from bench.execution.progress import Progress
 from bench.execution.workers import Worker
@@ -103,12 +104,16 @@ def choose(
     jobs: int | None,
     timeout: float | None,
     address: str | None,
+    mps_mode: str = "auto",
 ) -> Executor:
     """Return what performs the trials of an experiment: ``name`` is ``local`` or ``ray``.
 
     ``jobs`` worker processes: None for what the kind of measurement needs, which may be none. The
-    device ``cuda`` without a number deals out all GPUs. UserError if these do not go together.
+    device ``cuda`` without a number deals out all GPUs. Where several share one, ``mps_mode``
+    (one of ``mps.MODES``) says how. UserError if these do not go together.
     """
+    if mps_mode not in mps.MODES:
+        raise UserError(f"--mps: {mps_mode!r} is none of {', '.join(mps.MODES)}")
     if name not in ("local", "ray"):
         raise UserError(f"--executor: unknown executor {name!r}{nearest(name, ('local', 'ray'))}")
     if name == "ray":
@@ -127,4 +132,16 @@ def choose(
         needs = "what is timed needs a device of its own"
         raise UserError(f"--jobs {jobs}: {needs} ({len(dealt)} here)")
     devices = [dealt[i % len(dealt)] for i in range(count)]
-    return partial(processes, devices=devices, fresh=fresh, timeout=timeout)
+    several = partial(processes, devices=devices, fresh=fresh, timeout=timeout)
+    if device.type == "cuda" and count > len(dealt) and mps_mode != "off":
+        return partial(_sharing_gpus, several, mps_mode)
+    return several
+
+
+def _sharing_gpus(
+    executor: Executor, mode: str, jobs: Sequence[Job], progress: Progress, stop: Stop
+) -> Iterator[Record]:
+    """Perform jobs in processes that share GPUs by MPS, where that is possible."""
+    if jobs:
+        with mps.shared_gpus(mode, progress.say):
+            yield from executor(jobs, progress, stop)

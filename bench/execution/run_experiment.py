@@ -3,74 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal
 
-import torch
-
-from bench.errors import UserError
-from bench.execution import data_check, executors
-from bench.execution.budget import Budget
-from bench.execution.executors import Executor
+from bench.execution import data_check
 from bench.execution.job import Job, Stop
+from bench.execution.prepare import Prepared
 from bench.execution.progress import Progress
 from bench.execution.until_stored import measure
-from bench.experiment import config, environment, layers, plan, reconcile, stages
-from bench.experiment.config import Experiment
+from bench.experiment import plan, reconcile
 from bench.experiment.priority import first_things_first
 from bench.experiment.reconcile import Stale
-from bench.experiment.stage import Stage
-from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
 from bench.store import looks, trainings
-from bench.store.folder import Store
 from bench.store.records import Record, is_result, pending
 from bench.store.trainings import StoredTraining
 from bench.training import models
 from bench.training.checkpointing import Interrupted
 
-MOST_WORKERS = 8  # loader processes, unless a user asks for more
-
 
 class OutOfBudget(Interrupted):
     """The budget is spent. The message says what is left."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An experiment that can be run: what can be is planned, and nothing is written yet."""
-
-    command: str  # that runs it, for the report
-    experiment: Experiment
-    stage: Stage
-    store: Store
-    root: Path
-    device: torch.device
-    workers: int
-    executor: Executor
-    jobs: int = 1  # how many trials are measured at once
-    budget: Budget | None = None  # of time
-    note: str | None = None  # what a user should know of the device that was chosen
-
-    @property
-    def trials(self) -> list[Trial]:
-        """The trials that are planned now; tuning, or a look, may plan more later."""
-        return self.stage.trials
-
-    def later(self, accepted: Mapping[str, Stale]) -> Prepared | None:
-        """Return the next stage, in which more is planned or decided; None where nothing is."""
-        if self.experiment.tune is None and not self.experiment.looks:
-            return None
-        following = stages.stage(self.experiment, self.root, self.store, accepted)
-        now = self.stage
-        if (following.tuning, following.said) == (now.tuning, now.said):
-            return None
-        return dataclasses.replace(self, stage=following)
 
 
 @dataclass(frozen=True)
@@ -84,60 +38,6 @@ class Outcome:
     measured: int
     failed: tuple[Record, ...]
     scored: int = 0  # of those measured: with stored weights, without training
-
-
-def prepare(
-    experiment: Experiment | Mapping[str, Any] | str | Path,
-    *,
-    overrides: Sequence[str] = (),
-    results: str | Path = "results",
-    data: str | Path | None = None,
-    device: str = "auto",
-    workers: int | None = None,
-    jobs: int | Literal["auto"] | None = None,
-    timeout: float | None = None,
-    executor: str = "local",
-    address: str | None = None,
-    budget: Budget | None = None,
-) -> Prepared:
-    """Read an experiment, plan its trials, and choose where they are measured.
-
-    The arguments are those of ``bench.run``, and three more: loader ``workers`` (None for as many
-    as there are cores, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
-    and the ``address`` of a Ray cluster. The ``budget`` has begun; ``jobs`` may be ``auto`` for as
-    many as the machine has room for. UserError if any is wrong.
-    """
-    if isinstance(experiment, Experiment):
-        command = f"bench.run({experiment.name})"
-        if overrides:
-            raise UserError("overrides: change the values that the Experiment is made of instead")
-    elif isinstance(experiment, Mapping):
-        values = layers.plain(experiment, "experiment")
-        further = f", overrides={list(overrides)!r}" if overrides else ""
-        command = f"bench.run({values!r}{further})"
-        experiment = config.from_mapping(values, overrides)
-    else:
-        settings = [word for override in overrides for word in ("--set", override)]
-        command = shlex.join(["python", "-m", "bench", "run", str(experiment), *settings])
-        experiment = config.load(Path(experiment), overrides)
-    found = environment.find_device(device)
-    measurement = MEASUREMENTS[experiment.measure]
-    if workers is None:
-        workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1) if found.type == "cuda" else 0
-    root = Path(data or os.environ.get("BENCH_DATA") or "data")
-    # Ray's scheduler gives no trial to two nodes, and needs no locks.
-    store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
-    stage = stages.stage(experiment, root, store)
-    if jobs == "auto":
-        threads = max(trial.arm.settings.train.threads for trial in stage.trials)
-        jobs = executors.jobs_that_fit(measurement, found, threads=threads)
-    perform = executors.choose(
-        executor, measurement, found, jobs=jobs, timeout=timeout, address=address
-    )
-    note = environment.unused_gpu() if device == "auto" else None
-    return Prepared(
-        command, experiment, stage, store, root, found, workers, perform, jobs or 1, budget, note
-    )
 
 
 def run_experiment(

@@ -11,7 +11,11 @@ import pytest
 from bench.execution import workers
 from tests.bench.execution import tricks
 
-LATE = ("bench.cli.run", "bench.execution.run_experiment")  # what a run imports late
+LATE = (
+    "bench.cli.run",
+    "bench.execution.prepare",
+    "bench.execution.run_experiment",
+)  # what a run imports late
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,8 +10,9 @@ from bench.__main__ import main
 from bench.errors import UserError
 from bench.execution import budget as time_budget
 from bench.execution.budget import Budget
+from bench.execution.prepare import prepare
 from bench.execution.progress import Progress
-from bench.execution.run_experiment import OutOfBudget, prepare, run_experiment
+from bench.execution.run_experiment import OutOfBudget, run_experiment
 from bench.experiment import estimate
 from bench.training.checkpointing import Interrupted
 

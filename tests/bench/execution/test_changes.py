@@ -9,7 +9,7 @@ import pytest
 from bench.__main__ import main
 from bench.errors import UserError
 from bench.execution import accuracy, as_planned, job
-from bench.execution.run_experiment import prepare
+from bench.execution.prepare import prepare
 from bench.experiment import code_digest, source_text
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store

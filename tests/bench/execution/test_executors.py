@@ -1,14 +1,20 @@
 """Trials in processes of their own: what comes back, and that none is left behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+import torch
+from rich.console import Console
 
-from bench.execution import workers
+from bench.errors import UserError
+from bench.execution import executors, mps, workers
+from bench.execution.progress import Progress
 from bench.experiment.code_digest import ROOT
+from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 from tests.bench.execution import tricks
 from tests.bench.execution.tricks import is_alive, wait_for
@@ -99,3 +105,61 @@ def test_causes(exitcode, status, words):
     found, reason = workers.cause(exitcode)
     assert found == status
     assert words in reason
+
+
+@pytest.mark.parametrize(
+    ("device", "jobs", "options", "measure", "chosen"),
+    [
+        ("cpu", None, {}, "accuracy", None),
+        ("cpu", 3, {}, "accuracy", [None] * 3),
+        ("cuda:1", 2, {"mps_mode": "off"}, "accuracy", [None] * 2),
+        ("cuda", 2, {}, "accuracy", ["cuda:0", "cuda:1"]),
+        ("cuda", 3, {}, "accuracy", "shared"),
+        ("cuda:1", 2, {}, "accuracy", "shared"),
+        ("cuda:1", 2, {"mps_mode": "on"}, "accuracy", "shared"),
+        ("cuda", 2, {}, "throughput", ["cuda:0", "cuda:1"]),
+        ("cpu", 2, {"mps_mode": "on"}, "accuracy", [None] * 2),
+    ],
+)
+def test_jobs_are_dealt_to_gpus_and_share_them_only_where_there_are_more(
+    monkeypatch, device, jobs, options, measure, chosen
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    given = {"jobs": jobs, "timeout": None, "address": None, **options}
+    executor = executors.choose("local", MEASUREMENTS[measure], torch.device(device), **given)
+    if chosen is None:
+        assert executor is executors.in_process
+    elif chosen == "shared":
+        assert executor.func is not executors.processes
+    else:
+        assert (executor.func, executor.keywords["devices"]) == (executors.processes, chosen)
+
+
+def test_what_is_timed_shares_no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    given = {"jobs": 3, "timeout": None, "address": None}
+    with pytest.raises(UserError, match="needs a device of its own"):
+        executors.choose("local", MEASUREMENTS["throughput"], torch.device("cuda"), **given)
+    for device, measure in (("cuda", "accuracy"), ("cpu", "throughput")):
+        measurement = MEASUREMENTS[measure]
+        assert executors.jobs_that_fit(measurement, torch.device(device), threads=1) is None
+
+
+def test_workers_that_share_a_gpu_find_the_daemon_and_it_ends_with_them(monkeypatch):
+    seen = []
+
+    @contextlib.contextmanager
+    def shared(mode, say):
+        seen.append(mode)
+        yield
+        seen.append("ended")
+
+    def perform(jobs, progress, stop):
+        seen.append(list(jobs))
+        yield "record"
+
+    monkeypatch.setattr(mps, "shared_gpus", shared)
+    progress = Progress(Console(quiet=True))
+    assert list(executors._sharing_gpus(perform, "on", [], progress, lambda: False)) == []
+    assert list(executors._sharing_gpus(perform, "on", [1], progress, lambda: False)) == ["record"]
+    assert seen == ["on", [1], "ended"]

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from bench.errors import UserError
+from bench.execution.prepare import prepare
 from bench.execution.progress import Progress
-from bench.execution.run_experiment import prepare, run_experiment
+from bench.execution.run_experiment import run_experiment
 from bench.measurements import MEASUREMENTS
 from bench.store import looks
 from bench.store.folder import Store

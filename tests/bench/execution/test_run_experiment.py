@@ -14,8 +14,9 @@ from bench.errors import UserError
 from bench.execution import until_stored
 from bench.execution.executors import in_process
 from bench.execution.job import Job
+from bench.execution.prepare import Prepared
 from bench.execution.progress import Progress
-from bench.execution.run_experiment import Prepared, run_experiment
+from bench.execution.run_experiment import run_experiment
 from bench.experiment import plan
 from bench.experiment.code_digest import ROOT
 from bench.experiment.config import Experiment
@@ -234,7 +235,8 @@ from bench.execution import accuracy
 from bench.execution.executors import in_process
 from bench.execution.job import Job
 from bench.execution.progress import Progress
-from bench.execution.run_experiment import Prepared, run_experiment
+from bench.execution.prepare import Prepared
+from bench.execution.run_experiment import run_experiment
 from bench.experiment import plan
 from bench.experiment.config import Experiment
 from bench.experiment.context import Measured

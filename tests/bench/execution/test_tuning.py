@@ -9,8 +9,9 @@ from rich.console import Console
 from bench.data.tune_split import cut
 from bench.errors import UserError
 from bench.execution import run_experiment as running
+from bench.execution.prepare import prepare
 from bench.execution.progress import Progress
-from bench.execution.run_experiment import prepare, run_experiment
+from bench.execution.run_experiment import run_experiment
 from bench.experiment import config, stages
 from bench.measurements import MEASUREMENTS
 from bench.training.checkpointing import Interrupted

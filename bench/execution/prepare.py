@@ -1,0 +1,121 @@
+"""What a run goes by: the trials of an experiment, and where they are measured and stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from bench.errors import UserError
+from bench.execution import executors
+from bench.execution.budget import Budget
+from bench.execution.executors import Executor
+from bench.experiment import config, environment, layers, stages
+from bench.experiment.config import Experiment
+from bench.experiment.reconcile import Stale
+from bench.experiment.stage import Stage
+from bench.experiment.trial import Trial
+from bench.measurements import MEASUREMENTS
+from bench.store.folder import Store
+
+MOST_WORKERS = 8  # loader processes, unless a user asks for more
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment that can be run: what can be is planned, and nothing is written yet."""
+
+    command: str  # that runs it, for the report
+    experiment: Experiment
+    stage: Stage
+    store: Store
+    root: Path
+    device: torch.device
+    workers: int
+    executor: Executor
+    jobs: int = 1  # how many trials are measured at once
+    budget: Budget | None = None  # of time
+    note: str | None = None  # what a user should know of the device that was chosen
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The trials that are planned now; tuning, or a look, may plan more later."""
+        return self.stage.trials
+
+    def later(self, accepted: Mapping[str, Stale]) -> Prepared | None:
+        """Return the next stage, in which more is planned or decided; None where nothing is."""
+        if self.experiment.tune is None and not self.experiment.looks:
+            return None
+        following = stages.stage(self.experiment, self.root, self.store, accepted)
+        now = self.stage
+        if (following.tuning, following.said) == (now.tuning, now.said):
+            return None
+        return dataclasses.replace(self, stage=following)
+
+
+def prepare(
+    experiment: Experiment | Mapping[str, Any] | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    results: str | Path = "results",
+    data: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    jobs: int | Literal["auto"] | None = None,
+    timeout: float | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    mps: str = "auto",
+    budget: Budget | None = None,
+) -> Prepared:
+    """Read an experiment, plan its trials, and choose where they are measured.
+
+    The arguments are those of ``bench.run``, and four more: loader ``workers`` (None for as many
+    as there are cores, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
+    the ``address`` of a Ray cluster, and how trials share a GPU (``mps``: auto, on or off).
+    ``jobs`` may be ``auto`` for as many as the machine has room for. The ``budget`` has begun.
+    UserError if any is wrong.
+    """
+    if isinstance(experiment, Experiment):
+        command = f"bench.run({experiment.name})"
+        if overrides:
+            raise UserError("overrides: change the values that the Experiment is made of instead")
+    elif isinstance(experiment, Mapping):
+        values = layers.plain(experiment, "experiment")
+        further = f", overrides={list(overrides)!r}" if overrides else ""
+        command = f"bench.run({values!r}{further})"
+        experiment = config.from_mapping(values, overrides)
+    else:
+        settings = [word for override in overrides for word in ("--set", override)]
+        command = shlex.join(["python", "-m", "bench", "run", str(experiment), *settings])
+        experiment = config.load(Path(experiment), overrides)
+    found = environment.find_device(device)
+    measurement = MEASUREMENTS[experiment.measure]
+    if workers is None:
+        workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1) if found.type == "cuda" else 0
+    root = Path(data or os.environ.get("BENCH_DATA") or "data")
+    # Ray's scheduler gives no trial to two nodes, and needs no locks.
+    store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
+    stage = stages.stage(experiment, root, store)
+    if jobs == "auto":
+        threads = max(trial.arm.settings.train.threads for trial in stage.trials)
+        jobs = executors.jobs_that_fit(measurement, found, threads=threads)
+    perform = executors.choose(
+        executor,
+        measurement,
+        found,
+        jobs=jobs,
+        timeout=timeout,
+        address=address,
+        mps_mode=mps,
+    )
+    note = environment.unused_gpu() if device == "auto" else None
+    return Prepared(
+        command, experiment, stage, store, root, found, workers, perform, jobs or 1, budget, note
+    )
