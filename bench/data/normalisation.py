@@ -76,7 +76,7 @@ class Normalisation:
                 f"images of {images.itemsize * 8} bits and {channels} channels do not fit the "
                 f"normalisation that the network was trained with ({wanted})"
             )
-        values = images.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+        values = copied(images, device).permute(0, 3, 1, 2).float()
         if self.clipped:
             values = values.clamp_(*self.span)
         shift = [mean / std for mean, std in zip(self.mean, self.std, strict=True)]
@@ -96,6 +96,11 @@ class Normalisation:
             for by in (self.mean, self.std)
         )
         return f"({pixel} - {mean}) / {std}"
+
+
+def copied(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return values on a device; CUDA copies what is pinned while the host goes on."""
+    return values.to(device, non_blocking=device.type == "cuda")
 
 
 EIGHT_BITS = Normalisation()  # the full range of 8-bit images

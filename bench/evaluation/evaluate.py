@@ -128,7 +128,7 @@ def study_scores(model: nn.Module, crops: Batches, predictor: Predictor) -> dict
         with torch.inference_mode(), autocast(predictor.device, predictor.precision):
             logits = model(predictor.normalisation(images, predictor.device))
         target = labels.to(predictor.device).long()
-        score = soft_iou(logits, crop_to(target, logits)).double().cpu()
+        score = soft_iou(logits, crop_to(target, logits)).cpu().double()  # MPS has no float64
         present = torch.zeros(score.numel(), dtype=torch.bool)
         present[labels[labels != IGNORE_INDEX].long()] = True
         scores.append(float(score.mean()))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from bench.data import registry
 from bench.errors import UserError, nearest
 from bench.evaluation.predict import VIEWS
@@ -46,6 +48,7 @@ class Evaluation:
     jobs: tuple[Job, ...]
     without: tuple[str, ...]
     other_code: int
+    device: torch.device
 
 
 def prepare(
@@ -68,7 +71,7 @@ def prepare(
     _check_chosen(plan, arm, seed)
     tta = _other(trained, plan, tta)
     root = Path(data or os.environ.get("BENCH_DATA") or "data")
-    store, device = evaluations.store_of(trained, split, tta), str(environment.find_device(device))
+    store, found = evaluations.store_of(trained, split, tta), environment.find_device(device)
     images = _Images(trained, root, split, tta)
     planned, jobs, without, other_code = [], [], [], 0
     for one in plan.labelled():
@@ -82,13 +85,14 @@ def prepare(
         planned.append(trial.key)
         if chosen:
             training = StoredTraining(trained, trained, record.key, shared=False)
-            jobs.append(Job(trial, plan.name, MEASUREMENT, store, root, device, training=training))
+            job = Job(trial, plan.name, MEASUREMENT, store, root, str(found), training=training)
+            jobs.append(job)
             codes = (
                 (trial.provenance[n], record.provenance.get(n)) for n in ("code", "components")
             )
             other_code += any(now != then for now, then in codes)
     scored = _plan_of_scores(plan, planned, command, store)
-    return Evaluation(trained, scored, store, tuple(jobs), tuple(without), other_code)
+    return Evaluation(trained, scored, store, tuple(jobs), tuple(without), other_code, found)
 
 
 def evaluate(
@@ -121,7 +125,8 @@ def evaluate(
             if job.trial.key in wanted
         ]
         with progress.sweep(len(keys), stored=len(keys) - len(jobs)):
-            records |= measure(jobs, executors.in_process, progress, stop, warn)
+            perform = executors.usual(MEASUREMENT, prepared.device)
+            records |= measure(jobs, perform, progress, stop, warn)
     failed = tuple(records[key] for key in keys if not is_result(records[key]))
     return Outcome(len(keys) - len(jobs), len(jobs), failed, len(jobs))
 

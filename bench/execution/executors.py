@@ -96,11 +96,26 @@ def jobs_that_fit(measurement: Measurement, device: torch.device, *, threads: in
     return jobs if jobs > 1 else None
 
 
+def usual(measurement: Measurement, device: torch.device) -> Executor:
+    """Return what performs trials one after the other: in this process, where nothing is against.
+
+    On CUDA every trial has a process of its own. After an illegal access or a failed assertion in a
+    kernel a process can use the GPU no more, and what the compiler and the allocator keep of one
+    trial would be there in the next.
+    """
+    return partial(processes, fresh=True) if _needs_fresh(measurement, device) else in_process
+
+
+def _needs_fresh(measurement: Measurement, device: torch.device) -> bool:
+    return measurement.fresh_process or device.type == "cuda"
+
+
 def choose(
     name: str,
     measurement: Measurement,
     device: torch.device,
     *,
+    asked: str = "auto",
     jobs: int | None,
     timeout: float | None,
     address: str | None,
@@ -108,6 +123,7 @@ def choose(
 ) -> Executor:
     """Return what performs the trials of an experiment: ``name`` is ``local`` or ``ray``.
 
+    ``device`` is what a user who ``asked`` for one gets here; the nodes of a cluster may differ.
     ``jobs`` worker processes: None for what the kind of measurement needs, which may be none. The
     device ``cuda`` without a number deals out all GPUs. Where several share one, ``mps_mode``
     (one of ``mps.MODES``) says how. UserError if these do not go together.
@@ -119,12 +135,12 @@ def choose(
     if name == "ray":
         from bench.execution import ray_executor  # an extra that few have installed
 
-        return ray_executor.executor(measurement, device, address=address, sharing=jobs or 1)
+        return ray_executor.executor(measurement, asked, address=address, sharing=jobs or 1)
     if address is not None:
         raise UserError("--address: only --executor ray has one")
-    fresh, count = measurement.fresh_process, jobs or 1
     if jobs is None and timeout is None:
-        return partial(processes, fresh=True) if fresh else in_process
+        return usual(measurement, device)
+    fresh, count = _needs_fresh(measurement, device), jobs or 1
     dealt: list[str | None] = [None]
     if str(device) == "cuda":  # without an index
         dealt = [f"cuda:{i}" for i in range(torch.cuda.device_count())]

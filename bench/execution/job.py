@@ -136,6 +136,7 @@ def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str
     status, reason, measured = "done", None, Measured()
     try:
         module = importlib.import_module(job.measurement.module)  # which only who measures needs
+        environment.use(context.device)
         measured = module.measure(job.trial.arm.settings, job.trial.seed, context)
         if measured.problems:
             status, reason = "invalid", "; ".join(measured.problems)

@@ -62,6 +62,7 @@ def load(
     trained = load_model.of_record(store, record)
     settings = scoring.settings_of(store, record, {} if tta is None else {"tta": tta})
     torch.set_num_threads(settings.train.threads)
+    environment.use(found)
     model, upright = scoring.on_device(trained, settings, found)
     result = record.accuracy
     if result is None:

@@ -110,6 +110,7 @@ def prepare(
         executor,
         measurement,
         found,
+        asked=device,
         jobs=jobs,
         timeout=timeout,
         address=address,

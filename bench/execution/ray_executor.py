@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import torch
-
 from bench.errors import UserError
 from bench.execution.executors import Executor
 from bench.execution.job import Job, Stop, give_up, one_line, perform
@@ -31,12 +29,13 @@ _TICK = 1.0  # seconds until it is looked again whether to stop
 
 
 def executor(
-    measurement: Measurement, device: torch.device, *, address: str | None, sharing: int
+    measurement: Measurement, device: str, *, address: str | None, sharing: int
 ) -> Executor:
     """Connect to a cluster and return what performs jobs there.
 
-    What is timed has a GPU of its own; of other trials, ``sharing`` share one. Without an address
-    the cluster is the one that RAY_ADDRESS names, or a new one.
+    ``device`` is as a user named it: ``auto`` takes GPUs where the cluster has any, ``cuda`` waits
+    for one, ``cpu`` takes none. What is timed has a GPU of its own; of other trials, ``sharing``
+    share one. Without an address the cluster is the one that RAY_ADDRESS names, or a new one.
 
     Raises:
         UserError: if Ray is not installed or the cluster cannot be reached.
@@ -52,9 +51,11 @@ def executor(
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"--address: no cluster at {address} ({reason})") from error
     gpus = 0.0
-    if device.type == "cuda" or ray.cluster_resources().get("GPU", 0) > 0:
+    there = ray.cluster_resources().get("GPU", 0) > 0
+    if device.startswith("cuda") or (device == "auto" and there):
         gpus = 1.0 if measurement.exclusive else 1 / sharing
-    return partial(_perform, ray, gpus=gpus, fresh=measurement.fresh_process)
+    # On a GPU every trial has a process of its own, as `executors.usual` says.
+    return partial(_perform, ray, gpus=gpus, fresh=measurement.fresh_process or gpus > 0)
 
 
 def _perform(

@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from multiprocessing import forkserver
@@ -131,14 +132,30 @@ def _started(target: Callable[[Connection], None], pipe: Connection) -> BaseProc
     process: BaseProcess = context.Process(  # type: ignore[attr-defined]
         target=target, args=(pipe,)
     )
-    with _no_interrupt():
-        if not linux:
-            process.start()
-            return process
-        context.set_forkserver_preload(PRELOADED)
-        forkserver.ensure_running()  # inherits that, and passes it on
-    process.start()  # waits until the server has imported all that
+    with _without_script():
+        with _no_interrupt():
+            if not linux:
+                process.start()
+                return process
+            context.set_forkserver_preload(PRELOADED)
+            forkserver.ensure_running()  # inherits that, and passes it on
+        process.start()  # waits until the server has imported all that
     return process
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """Keep new processes from running the user's script once more, of which they need nothing.
+
+    Multiprocessing has them import it, and one that calls ``bench.run`` without a guard would
+    start processes of its own there.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 @contextlib.contextmanager

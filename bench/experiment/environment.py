@@ -52,6 +52,14 @@ def find_device(name: str) -> torch.device:
     return found
 
 
+def use(device: torch.device) -> None:
+    """Make a GPU the one that work goes to which names none, such as pinning of batches."""
+    import torch
+
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def unused_gpu() -> str | None:
     """Return a line that says why torch cannot use the GPU of this machine; None if it can."""
     _, why = _cuda_devices()
@@ -180,9 +188,7 @@ def _check_architecture(device: torch.device) -> None:
 
 
 def _gpu(device: torch.device) -> dict[str, Any]:
-    """Return the driver's version, the power limit and cuDNN's mode of a GPU."""
-    import torch
-
+    """Return the driver's version and the power limit of a GPU."""
     with contextlib.ExitStack() as opened:
         found: tuple[Any, Any] = _told(lambda: _nvml(device, opened)) or (None, None)
         nvml, handle = found
@@ -190,7 +196,6 @@ def _gpu(device: torch.device) -> dict[str, Any]:
         return {
             "driver": _told(lambda: str(nvml.nvmlSystemGetDriverVersion())),
             "power_limit_w": limit,
-            "cudnn_benchmark": _told(lambda: int(torch.backends.cudnn.benchmark)),
         }
 
 

@@ -74,8 +74,8 @@ class Checkpointer:
 
 def _content(state: State, model: nn.Module, step: Step) -> bytes:
     buffer = io.BytesIO()
-    parts = {"model": model.state_dict(), "step": step.state_dict(), "random": _random_states()}
-    torch.save({"progress": vars(state), **parts}, buffer)
+    parts = {"model": model.state_dict(), "step": step.state_dict()}
+    torch.save({"progress": vars(state), **parts, "random": _random_states(model)}, buffer)
     return buffer.getvalue()
 
 
@@ -85,27 +85,38 @@ def _restored(content: bytes, model: nn.Module, step: Step) -> State:
         model.load_state_dict(saved["model"])
         step.load_state_dict(saved["step"])
         state = State(**saved["progress"])
-        _set_random_states(saved["random"])
+        _set_random_states(saved["random"], model)
     except Exception as error:  # torch raises many kinds for what does not fit
         raise UserError(f"the saved state does not fit this training ({error})") from error
     return state
 
 
-def _random_states() -> dict[str, Any]:
+def _random_states(model: nn.Module) -> dict[str, Any]:
+    """Return the state of every generator that a training draws from.
+
+    Of a machine's GPUs only that of the model: those of others are neither used nor there when the
+    training goes on elsewhere, perhaps on a GPU of another number.
+    """
     name, keys, *rest = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
         "numpy": [name, np.asarray(keys).tolist(), *rest],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "device": None if (gpu := _gpu(model)) is None else torch.cuda.get_rng_state(gpu),
     }
 
 
-def _set_random_states(states: dict[str, Any]) -> None:
+def _gpu(model: nn.Module) -> torch.device | None:
+    device = next(model.parameters()).device
+    return device if device.type == "cuda" else None
+
+
+def _set_random_states(states: dict[str, Any], model: nn.Module) -> None:
     version, keys, gauss = states["python"]
     random.setstate((version, tuple(keys), gauss))
     name, numbers, *rest = states["numpy"]
     np.random.set_state((name, np.array(numbers, dtype=np.uint32), *rest))
     torch.set_rng_state(states["torch"])
-    if len(states["cuda"]) == torch.cuda.device_count():  # else it resumes on another machine
-        torch.cuda.set_rng_state_all(states["cuda"])
+    gpu = _gpu(model)
+    if gpu is not None and states["device"] is not None:  # else it began on another kind of device
+        torch.cuda.set_rng_state(states["device"], gpu)

@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 from bench.components.names import ComponentName, known
 from bench.data.batches import Batch, BatchSettings, crop_to
 from bench.data.border_weights import BorderSettings
-from bench.data.normalisation import Normalisation, NormalisationChoice
+from bench.data.normalisation import Normalisation, NormalisationChoice, copied
 from bench.settings import Settings
 from bench.training import losses
 from bench.training.precision import Precision, autocast
@@ -170,8 +170,8 @@ class Step:
 def to_device(batch: Batch, device: torch.device, normalised: Normalisation) -> tuple[Tensor, ...]:
     """Copy a batch of `Batches` to the device, in the form that `Step` takes."""
     images, labels, *weights = batch
-    moved = (weight.to(device, non_blocking=True) for weight in weights)
-    return normalised(images, device), labels.to(device, non_blocking=True).long(), *moved
+    moved = (copied(weight, device) for weight in weights)
+    return normalised(images, device), copied(labels, device).long(), *moved
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:

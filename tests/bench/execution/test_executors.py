@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 import torch
@@ -58,24 +59,29 @@ def test_no_process_outlives_its_parent(start, tmp_path, number):
     assert list(Store(tmp_path / "few").keys()) == []
 
 
-FORKED = """
-import os, sys, time
+LOOK = """
+import os, sys
 import torch
 from bench.execution import workers
 
 def look(pipe):
     threads = len(os.listdir(f"/proc/{os.getppid()}/task"))
     loaded = all(name in sys.modules for name in workers.PRELOADED)
-    pipe.send((os.getppid(), threads, loaded, torch.cuda.is_initialized()))
+    cuda = torch.cuda.is_initialized() or torch.cuda._is_in_bad_fork()
+    pipe.send((os.getppid(), threads, loaded, cuda))
+"""
+# Without a guard: no process that it starts runs it again.
+FORKED = """
+import time
+from multiprocessing import Pipe
+from bench.execution import workers
+from looks import look
 
-if __name__ == "__main__":
-    from multiprocessing import Pipe
-
-    for _ in range(2):
-        ours, theirs = Pipe()
-        started = time.monotonic()
-        workers._started(look, theirs).join()
-        print(*ours.recv(), time.monotonic() - started)
+for _ in range(2):
+    ours, theirs = Pipe()
+    started = time.monotonic()
+    workers._started(look, theirs).join()
+    print(*ours.recv(), time.monotonic() - started)
 """
 
 
@@ -83,13 +89,69 @@ if __name__ == "__main__":
 def test_a_process_is_forked_from_one_that_has_imported_torch_and_done_nothing(tmp_path):
     script = tmp_path / "forked.py"
     script.write_text(FORKED)
+    (tmp_path / "looks.py").write_text(LOOK)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     first, second = (line.split() for line in done.stdout.splitlines())
     assert first[:4] == second[:4]  # one server
-    assert first[1:4] == ["1", "True", "False"]  # threads, modules loaded, CUDA in use
+    assert first[1:4] == ["1", "True", "False"]  # threads, modules loaded, CUDA asked for
     assert float(second[4]) < 2  # importing torch and the rest takes longer
+
+
+ACCURACY, THROUGHPUT = MEASUREMENTS["accuracy"], MEASUREMENTS["throughput"]
+
+
+def chosen(measurement, device, **options):
+    given = {"asked": device, "jobs": None, "timeout": None, "address": None, **options}
+    return executors.choose("local", measurement, torch.device(device), **given)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "device", "options", "fresh"),
+    [
+        (ACCURACY, "cpu", {"jobs": 2}, False),
+        (ACCURACY, "cuda", {}, True),
+        (ACCURACY, "cuda:1", {}, True),
+        (ACCURACY, "cuda", {"jobs": 2}, True),
+        (ACCURACY, "cuda:0", {"timeout": 60.0}, True),
+        (THROUGHPUT, "cpu", {}, True),
+        (THROUGHPUT, "cuda", {}, True),
+    ],
+)
+def test_on_cuda_every_trial_has_a_process_of_its_own(
+    monkeypatch, measurement, device, options, fresh
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    found = chosen(measurement, device, **options)
+    assert found.func is executors.processes
+    assert found.keywords["fresh"] == fresh
+
+
+def test_on_a_cpu_one_trial_after_the_other_is_measured_here():
+    assert chosen(ACCURACY, "cpu") is executors.in_process
+
+
+@pytest.mark.parametrize(
+    ("asked", "cluster", "measurement", "gpus"),
+    [
+        ("cpu", {"GPU": 4.0}, ACCURACY, 0),
+        ("cpu", {"GPU": 4.0}, THROUGHPUT, 0),
+        ("auto", {}, ACCURACY, 0),
+        ("auto", {"GPU": 4.0}, ACCURACY, 0.5),
+        ("auto", {"GPU": 4.0}, THROUGHPUT, 1),
+        ("cuda", {}, ACCURACY, 0.5),  # until a node with one joins
+    ],
+)
+def test_a_cluster_is_asked_for_gpus_where_the_user_is(
+    monkeypatch, asked, cluster, measurement, gpus
+):
+    ray = types.SimpleNamespace(init=lambda **_: None, cluster_resources=lambda: cluster)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    given = {"asked": asked, "jobs": 2, "timeout": None, "address": None}
+    found = executors.choose("ray", measurement, torch.device("cpu"), **given)
+    assert found.keywords["gpus"] == gpus
+    assert found.keywords["fresh"] == (gpus > 0 or measurement is THROUGHPUT)
 
 
 @pytest.mark.parametrize(

@@ -81,12 +81,12 @@ class Bench:
         self.described = Experiment.model_validate({**EXPERIMENT, "measure": "throughput"})
         self.trials = plan.plan(self.described, self.folder)
 
-    def run(self):
+    def run(self, device="cpu", warn=lambda line: None, **more):
         prepared = Prepared(
             "python -m bench run small.yaml", self.described, Stage(self.trials), self.store,
-            root=self.folder, device=torch.device("cpu"), workers=0, executor=in_process,
+            root=self.folder, device=torch.device(device), workers=0, executor=in_process, **more,
         )  # fmt: skip
-        return run_experiment(prepared, Progress(Console(quiet=True)))
+        return run_experiment(prepared, Progress(Console(quiet=True)), warn=warn)
 
 
 @pytest.fixture
@@ -104,6 +104,29 @@ def test_every_trial_is_measured_once(bench):
         assert (record.label, record.seed, record.status) == (trial.arm.label, trial.seed, "done")
         assert record.provenance == trial.provenance
         assert record.environment["python"]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_gpu_is_the_one_that_work_goes_to_and_may_fail(bench, monkeypatch, works):
+    """On a machine whose GPU answers nothing any more there are still records."""
+
+    def set_device(device):
+        used.add(str(device))
+        if not works:
+            raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    used, said = set(), []
+    monkeypatch.setattr(torch.cuda, "set_device", set_device)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: 1 / 0)
+    outcome = bench.run("cuda:1", said.append, note="no GPU but this one")
+    assert used == {"cuda:1"}
+    assert said == ["no GPU but this one"]
+    assert len(outcome.failed) == (0 if works else 6)
+    for trial in bench.trials:
+        record = bench.store.read(trial.key)
+        assert record.status == ("done" if works else "failed")
+        assert record.environment["device"] == "cuda"
+        assert record.environment["device_name"] is None
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ class Nvml(types.ModuleType):
         return self._answer("limit", 700_000)
 
 
-ALL_TOLD = {"driver": "580.65.06", "power_limit_w": 700.0, "cudnn_benchmark": 0}
+ALL_TOLD = {"driver": "580.65.06", "power_limit_w": 700.0}
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,27 @@ def test_the_state_is_kept_as_often_as_asked(every, writes):
     assert folder.writes == writes
 
 
+def test_the_state_of_a_gpu_is_that_of_the_model_whatever_its_number(monkeypatch):
+    """As torch keeps them: a state for each device, which a stopped training finds elsewhere."""
+    states = {"cuda:0": torch.tensor([0]), "cuda:1": torch.tensor([1])}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[str(device)])
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, device: states.update({str(device): state})
+    )
+    monkeypatch.setattr(checkpointing, "_gpu", lambda model: torch.device("cuda:1"))
+    folder = Folder()
+    interrupted(folder, 1)
+    monkeypatch.setattr(checkpointing, "_gpu", lambda model: torch.device("cuda:0"))
+    run(Checkpointer(folder.read), epochs=1)
+    assert states == {"cuda:0": torch.tensor([1]), "cuda:1": torch.tensor([1])}
+
+
+def test_a_training_on_a_cpu_asks_no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: 1 / 0)
+    assert checkpointing._random_states(UNet(3, 2, base_channels=4, depth=2))["device"] is None
+
+
 def test_keeping_changes_nothing():
     folder = Folder()
     assert difference(run(Checkpointer(folder.read, folder.write, every=0.0))[0], run()[0]) == 0
