@@ -49,8 +49,8 @@ def run(
         results: the folder that holds all results.
         data: the folder of the datasets; None for ``$BENCH_DATA``, or ``data``.
         device: ``auto``, ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
-        jobs: how many trials to measure at once, in worker processes; None: one after the other, in
-            this process. A script that gives it needs ``if __name__ == "__main__":``.
+        jobs: how many trials to measure at once, in worker processes; None: one after the other,
+            accuracy on a CPU in this process.
         executor: ``local``, or ``ray`` for a cluster.
         accept_stale: take finished results of other code, data or versions as they are.
         budget: how long it may take, as ``6h`` or ``1h30m``: then it stops after the epoch.
