@@ -136,5 +136,6 @@ METRICS: Mapping[str, Metric] = {
         Metric("milliseconds", "time of a call", "ms", "throughput", False, of="batch"),
         Metric("peak_gigabytes", "peak memory", "GB", "throughput", False, of="batch"),
         Metric("roofline_share", "share of roofline", measure="throughput"),
+        Metric("joules_per_image", "energy per image", "J", "throughput", False),
     )
 }

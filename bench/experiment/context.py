@@ -28,6 +28,7 @@ class RunContext:
     on_epoch: Callable[[EpochRow], None] = lambda row: None  # called with each row of the history
     # Brings back and keeps the state of an unfinished training.
     checkpointer: Checkpointer = field(default_factory=Checkpointer)
+    accept_busy: bool = False  # whether a machine that does other work too is taken as it is
     training: StoredTraining | None = None  # of the same network, to be scored and not repeated
 
 

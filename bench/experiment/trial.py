@@ -67,8 +67,16 @@ class TimingSettings(Settings):
         description="prediction, gradients, a whole step of training, or loading a batch",
     )
     window: float = Field(0.5, gt=0, le=60, description="seconds that a window lasts at least")
-    windows: int = Field(10, ge=3, le=1000, description="windows measured")
+    windows: int = Field(10, ge=3, le=1000, description="windows measured at least")
+    standard_error: float = Field(
+        0.005,
+        gt=0,
+        lt=1,
+        description="measuring ends when the standard error of the median time of a call is no "
+        "larger than this share of it",
+    )
     warm_up: float = Field(20.0, gt=0, description="seconds after which warming up is given up")
+    measuring: float = Field(30.0, gt=0, description="seconds after which measuring ends anyway")
     workers: int = Field(0, ge=0, description="loader processes (loader)")
 
 

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+from bench.nvml import REASONS, Gpu
 
 State = dict[str, Any]
 
-# NVML's bits for what limits the clocks (nvmlClocksEventReasons in its documentation).
-REASONS = {
-    0x1: "idle",
-    0x2: "application clocks",
-    0x4: "power cap",
-    0x8: "hardware slowdown",
-    0x10: "sync boost",
-    0x20: "software thermal slowdown",
-    0x40: "hardware thermal slowdown",
-    0x80: "hardware power brake",
-    0x100: "display clocks",
-}
 # A large matrix product takes a data-centre GPU to its power limit by design: the cap is recorded
 # and allowed. These others mean that cooling or power supply are at fault.
 INVALIDATING = {REASONS[bit] for bit in (0x8, 0x20, 0x40, 0x80)}
 OTHERS_CPU = 0.10  # of all cores, beyond those that the trial does not use
 OTHERS_GPU = 5  # per cent of utilisation before anything was started
+FORGOTTEN = 2.0  # seconds after which NVML no longer counts what ran before
+AGAIN = 0.25  # seconds until a GPU is looked at again
 
 
-def look(device: torch.device) -> State:
-    """Return the state of the host, and of the GPU if the device is one, as JSON.
+def look(gpu: Gpu | None) -> State:
+    """Return the state of the host, and of a GPU that NVML has opened, as JSON.
 
     What cannot be read is None. ``host`` contains counters since the machine was started; the
     difference of two states tells what happened in between.
@@ -47,31 +36,72 @@ def look(device: torch.device) -> State:
         "load_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "frequency_mhz": _frequency(),
     }
-    return {"host": host, "gpu": _gpu(device) if device.type == "cuda" else None}
+    return {"host": host, "gpu": None if gpu is None else _of_gpu(gpu)}
 
 
-def problems(states: Mapping[str, State], *, threads: int) -> list[str]:
-    """Return what invalidates the times taken between the states ``before`` and ``after``.
+def first_look(gpu: Gpu | None, sleep: Callable[[float], None] = time.sleep) -> State:
+    """Return the state before anything is started, when what ran before has left no trace.
 
-    There is a state ``first`` too, before anything was started, and one ``during`` the work where
-    a device can be read meanwhile. Other processes may use the cores beyond the trial's threads.
+    NVML's utilisation is an average over up to a second, and a process that has ended may still be
+    listed. So a GPU that looks busy is looked at again, for longer than that.
     """
-    found = []
-    gpus = {moment: state["gpu"] for moment, state in states.items() if state["gpu"]}
-    for moment, gpu in gpus.items():
-        reasons = gpu["throttle_reasons"] or ()
-        found += [f"throttled: {reason}" for reason in reasons if reason in INVALIDATING]
-        if gpu["other_processes"]:
-            found.append("another process on the GPU")
-        if moment == "first" and (gpu["utilisation_percent"] or 0) > OTHERS_GPU:
-            found.append(f"the GPU was {gpu['utilisation_percent']} % busy before the start")
-    others = others_cores(states["before"]["host"], states["after"]["host"])
-    cores = states["before"]["host"]["cores"]
+    state = look(gpu)
+    for _ in range(round(FORGOTTEN / AGAIN)):
+        if not state["gpu"] or not any(busy_before({"first": state})):
+            break
+        sleep(AGAIN)
+        state = look(gpu)
+    return state
+
+
+def throttled(states: Mapping[str, State]) -> Iterator[str]:
+    """Yield what slowed the GPU down before, during or after measuring, unless by design."""
+    for state in states.values():
+        gpu = state["gpu"] or {}
+        for reason in gpu.get("throttle_reasons") or ():
+            if reason in INVALIDATING:
+                yield f"throttled: {reason}"
+        for reason, seconds in (gpu.get("limited_seconds") or {}).items():
+            if seconds and reason in INVALIDATING:
+                yield f"throttled: {reason}"
+
+
+def busy_before(states: Mapping[str, State]) -> Iterator[str]:
+    """Yield what else uses the GPU, by its processes and by what it did before the start."""
+    for moment, state in states.items():
+        gpu = state["gpu"] or {}
+        if gpu.get("other_processes"):
+            yield "another process on the GPU"
+        if moment == "first" and (gpu.get("utilisation_percent") or 0) > OTHERS_GPU:
+            yield f"the GPU was {gpu['utilisation_percent']} % busy before the start"
+
+
+def busy_meanwhile(states: Mapping[str, State], *, threads: int) -> Iterator[str]:
+    """Yield that other processes used the trial's cores between ``before`` and ``after``.
+
+    They may use those beyond the trial's threads.
+    """
+    before, after = states["before"]["host"], states["after"]["host"]
+    others, cores = others_cores(before, after), before["cores"]
     limit = max(0, cores - threads) + OTHERS_CPU * cores
     if others is not None and others > limit:
         took = f"other processes took {others:.2f} of {cores} cores"
-        found.append(f"busy machine: {took} (at most {limit:.2f} are allowed)")
-    return list(dict.fromkeys(found))
+        yield f"busy machine: {took} (at most {limit:.2f} are allowed)"
+
+
+def problems(
+    states: Mapping[str, State], *, threads: int, accept_busy: bool = False
+) -> tuple[list[str], list[str]]:
+    """Return what invalidates the times taken between two states, and what was accepted.
+
+    ``states`` are ``first`` (before anything was started), ``before``, ``after``, and ``during``
+    where a device was read meanwhile. With ``accept_busy``, what others did is accepted; that a GPU
+    was throttled is not.
+    """
+    slowed = list(dict.fromkeys(throttled(states)))
+    others = [*busy_before(states), *busy_meanwhile(states, threads=threads)]
+    others = list(dict.fromkeys(others))
+    return (slowed, others) if accept_busy else (slowed + others, [])
 
 
 def others_cores(before: State, after: State) -> float | None:
@@ -119,51 +149,14 @@ def _frequency() -> float | None:
     return round(sum(values) / len(values), 1) if values else None
 
 
-def _gpu(device: torch.device) -> State | None:
-    """Ask NVML. What a driver does not tell, or a container hides, is None."""
-    try:
-        import pynvml as nvml
-    except ImportError:
-        return None
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError:
-        return None
-    try:
-        # By its UUID, since torch's and NVML's numbers may differ.
-        uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
-        for name in (f"GPU-{uuid}", f"MIG-{uuid}"):
-            with contextlib.suppress(nvml.NVMLError):
-                return _read_gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(name))
-        return None
-    finally:
-        nvml.nvmlShutdown()
-
-
-def _read_gpu(nvml: Any, handle: Any) -> State:
-    def ask(name: str, *arguments: Any) -> Any:
-        try:
-            return getattr(nvml, name)(handle, *arguments)
-        except (AttributeError, nvml.NVMLError):
-            return None
-
-    bits = ask("nvmlDeviceGetCurrentClocksEventReasons")
-    if bits is None:  # the name that older drivers know
-        bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-    running = ask("nvmlDeviceGetComputeRunningProcesses")
-    power, limit = ask("nvmlDeviceGetPowerUsage"), ask("nvmlDeviceGetEnforcedPowerLimit")
-    reasons = None if bits is None else [name for bit, name in REASONS.items() if bits & bit]
-    others = None if running is None else other_processes([process.pid for process in running])
+def _of_gpu(gpu: Gpu) -> State:
+    processes = gpu.processes()
     return {
-        "sm_clock_mhz": ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
-        "sm_clock_most_mhz": ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM),
-        "memory_clock_mhz": ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
-        "temperature_c": ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
-        "power_w": None if power is None else power / 1e3,
-        "power_limit_w": None if limit is None else limit / 1e3,
-        "throttle_reasons": reasons,
-        "utilisation_percent": getattr(ask("nvmlDeviceGetUtilizationRates"), "gpu", None),
-        "other_processes": others,
+        **gpu.reading(),
+        "sm_clock_most_mhz": gpu.most_sm_clock_mhz(),
+        "power_limit_w": gpu.power_limit_w(),
+        "utilisation_percent": gpu.utilisation_percent(),
+        "other_processes": None if processes is None else other_processes(processes),
     }
 
 

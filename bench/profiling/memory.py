@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from bench.store.results import Memory
+from bench.store.results import Memory, PeakOf
 
 
 def reset(device: torch.device) -> None:
@@ -35,3 +35,14 @@ def peaks(device: torch.device) -> Memory:
     unit = 1 if sys.platform == "darwin" else 1024
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return cuda.model_copy(update={"process_bytes": resident})
+
+
+def peak_of(memory: Memory, *, replayed: bool) -> PeakOf | None:
+    """Return which of the peaks tells what a workload needs; None if none was recorded.
+
+    What torch allocates on a device, unless CUDA graphs are ``replayed``: they use memory that was
+    reserved when they were recorded, and allocate nothing.
+    """
+    if memory.allocated_bytes is not None:
+        return "reserved" if replayed else "allocated"
+    return None if memory.process_bytes is None else "process"

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from bench.profiling import timing
+from bench.profiling import clocks, timing
 from bench.training.precision import AUTOCAST, Precision
 
 WINDOW = 0.05  # seconds
@@ -29,7 +29,7 @@ def measure(device: torch.device, precision: Precision) -> Peaks:
     The fastest window counts. How float32 is computed is left to `precision.float32_as`.
     ``torch.OutOfMemoryError`` if the device has too little memory.
     """
-    clock = timing.clock_of(device)
+    clock = clocks.clock_of(device)
     copied, side = SIZES.get(device.type, SIZES["cpu"])
     dtype = AUTOCAST.get(precision, torch.float32)
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
@@ -40,7 +40,7 @@ def measure(device: torch.device, precision: Precision) -> Peaks:
     return Peaks(flops, moved / _fastest(partial(torch.empty_like(source).copy_, source), clock))
 
 
-def _fastest(work: timing.Work, clock: timing.Clock) -> float:
+def _fastest(work: clocks.Work, clock: clocks.Clock) -> float:
     """Return the seconds of a call in the fastest of some windows."""
     warm = timing.warm_up(work, clock, window=WINDOW, limit=0.5)
     samples = timing.measure(work, clock, calls=warm.calls, windows=5)

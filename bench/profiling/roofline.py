@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.profiling import timing
+from bench.profiling import clocks, timing
 from bench.profiling.peaks import Peaks
 from bench.training.precision import AUTOCAST, Precision
 
@@ -85,7 +85,7 @@ def costs(
 
 
 def layer_times(
-    network: nn.Module, forward: Callable[[], object], clock: timing.Clock, *, passes: int = 5
+    network: nn.Module, forward: Callable[[], object], clock: clocks.Clock, *, passes: int = 5
 ) -> dict[str, float]:
     """Measure the forward pass of each layer, in milliseconds: the median of some passes.
 

@@ -3,86 +3,25 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
-import torch
 
-Work = Callable[[], object]
-TOLERANCE = 0.02  # three windows of the warm-up are to lie this close together
-TOGETHER = 3
-# A CPU's speed swings by itself: on a quiet virtual machine of 2 cores three windows of 0.2 s
-# differed by 2 to 23 %. What swings is no bias, and repetitions show it; a warm-up that ends
-# further apart than this has not come to an end.
-UNSTEADY_HOST = 0.25
+from bench.profiling import steadiness
+from bench.profiling.clocks import Clock, Work
+
+Ended = Literal["standard error", "time"]
+FEWEST = 3  # windows of a warm-up, however short its time
+# Noise is to leave a standard error of no more than this of what windows of the warm-up drift by.
+DRIFT_ERROR = 0.01
+DRIFT = 0.02  # beyond which times on a GPU have not settled
+# A CPU's speed changes by itself: on a quiet virtual machine of 2 cores three windows of 0.2 s
+# differed by 2 to 23 %. What comes and goes is no bias, and repetitions show it; times that drift
+# by more than this have not settled.
+DRIFT_HOST = 0.25
 HOST_BOUND = 0.8  # share of the wall time below which a busy device is called idle
-QUEUED_CALLS = 9  # calls whose time on the device is taken
-CYCLES_PER_SECOND = 2e9  # of a GPU at most; a slower one is kept busy a little longer
-
-
-class Clock:
-    """Wall time of work that is done when its call returns, as on a CPU."""
-
-    queues = False  # whether a call may return before the device has done its work
-
-    def now(self) -> float:
-        """Return seconds since some moment."""
-        return time.perf_counter()
-
-    def wait(self) -> None:
-        """Return when the device has done all that it was told."""
-
-    def occupy(self, seconds: float) -> None:
-        """Keep the device busy for a while, so that what is issued next queues up."""
-
-    def mark(self) -> Any:
-        """Return a mark of this moment in the device's order of work."""
-        return self.now()
-
-    def between(self, start: Any, end: Any) -> float:
-        """Return the milliseconds from one mark to another; both must be behind `wait`."""
-        return float(end - start) * 1e3
-
-
-class CudaClock(Clock):
-    """Wall time and CUDA events of the current stream."""
-
-    queues = True
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.cuda: Any = torch.cuda  # torch's type hints lack some of it
-
-    def wait(self) -> None:
-        self.cuda.synchronize(self.device)
-
-    def occupy(self, seconds: float) -> None:
-        self.cuda._sleep(int(seconds * CYCLES_PER_SECOND))
-
-    def mark(self) -> Any:
-        event = self.cuda.Event(enable_timing=True)
-        event.record(self.cuda.current_stream(self.device))
-        return event
-
-    def between(self, start: Any, end: Any) -> float:
-        return float(start.elapsed_time(end))
-
-
-class MpsClock(Clock):
-    """Wall time on Apple's GPUs, whose queue has no events that could be trusted for this."""
-
-    def wait(self) -> None:
-        torch.mps.synchronize()
-
-
-def clock_of(device: torch.device) -> Clock:
-    """Return the clock for work on a device."""
-    if device.type == "cuda":
-        return CudaClock(device)
-    return MpsClock() if device.type == "mps" else Clock()
 
 
 @dataclass(frozen=True)
@@ -92,32 +31,43 @@ class WarmUp:
     first_ms: float  # the first call: compiling, choosing algorithms, first allocations
     calls: int  # that make a window
     windows_ms: tuple[float, ...]  # milliseconds a call in each window
-    settled: bool  # whether the last three windows agreed
+    settled: bool  # whether its last windows neither rose nor fell
 
     def problem(self, clock: Clock) -> str | None:
         """Say that times taken after this warm-up are not to be relied on; None if they are."""
-        if self.settled or self.spread <= (TOLERANCE if clock.queues else UNSTEADY_HOST):
+        if self.settled or abs(self.drift) <= (DRIFT if clock.queues else DRIFT_HOST):
             return None
-        return f"the warm-up did not settle: its last windows differ by {self.spread:.0%}"
+        how = "faster" if self.drift < 0 else "slower"
+        return f"the warm-up did not settle: its last windows became {how} by {abs(self.drift):.0%}"
 
     @property
-    def spread(self) -> float:
-        """Return by how much the last three windows differed, as a share of the fastest."""
-        last = self.windows_ms[-TOGETHER:]
-        return max(last) / min(last) - 1
+    def drift(self) -> float:
+        """Return by which share of their median the last windows changed; negative: faster."""
+        return steadiness.drift(_last(self.windows_ms))
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows that were measured, and why there are no more."""
+
+    times: tuple[float, ...]  # milliseconds of a call in each
+    standard_error: float  # of their median, as a share of it
+    ended: Ended  # because it was small enough, or because time was up
 
 
 def warm_up(work: Work, clock: Clock, *, window: float, limit: float) -> WarmUp:
-    """Call ``work`` until three windows in a row agree within 2 %, or ``limit`` is over.
+    """Call ``work`` until the times of windows no longer rise or fall, or ``limit`` is over.
 
-    A window lasts at least ``window`` seconds; the number of its calls follows from that. No
-    further window is begun ``limit`` seconds after the first call, but three are run in any case.
+    The later half of all windows is looked at. Warming up goes on while these have a trend, and
+    while noise could hide one. A window lasts at least ``window`` seconds; the number of its calls
+    follows from that. No further window is begun ``limit`` seconds after the first call, but three
+    are run in any case.
     """
     first = _window(work, clock, 1)
     started = clock.now()  # compiling takes as long as it takes
     calls, times = 1, list[float]()
-    while not (settled := _agree(times)):
-        if clock.now() - started >= limit and len(times) >= TOGETHER:
+    while not _is_steady(times):
+        if clock.now() - started >= limit and len(times) >= FEWEST:
             break
         each = _window(work, clock, calls)
         if each * calls < 1e3 * window * 0.95:  # windows of different length do not compare
@@ -125,7 +75,7 @@ def warm_up(work: Work, clock: Clock, *, window: float, limit: float) -> WarmUp:
             calls, times = min(max(calls + 1, wanted), 100 * calls), []
         else:
             times.append(each)
-    return WarmUp(first, calls, tuple(times), settled)
+    return WarmUp(first, calls, tuple(times), not steadiness.has_trend(_last(times)))
 
 
 def measure(work: Work, clock: Clock, *, calls: int, windows: int) -> tuple[float, ...]:
@@ -137,28 +87,21 @@ def measure(work: Work, clock: Clock, *, calls: int, windows: int) -> tuple[floa
     return tuple(_window(work, clock, calls) for _ in range(windows))
 
 
-def busy(work: Work, clock: Clock, *, calls: int = QUEUED_CALLS) -> tuple[float, ...]:
-    """Return the milliseconds that the device itself needs for a call, by its own events.
+def measure_until(
+    work: Work, clock: Clock, *, calls: int, windows: int, standard_error: float, limit: float
+) -> Windows:
+    """Measure windows as ``measure`` does, until the standard error of their median is small.
 
-    Each call is issued while the device is kept busy, so that its kernels lie in the queue and
-    follow one another without waiting for the host. Empty for a device that has no queue.
+    At least ``windows``; no more once the standard error is ``standard_error`` of the median or
+    less, or ``limit`` seconds have passed.
     """
-    if not clock.queues:
-        return ()
-    clock.wait()
     started = clock.now()
-    work()
-    issued = clock.now() - started
-    times = []
-    for _ in range(calls):
-        clock.wait()
-        clock.occupy(1e-3 + 1.5 * issued)
-        start = clock.mark()
-        work()
-        end = clock.mark()
-        clock.wait()
-        times.append(clock.between(start, end))
-    return tuple(times)
+    times = [*measure(work, clock, calls=calls, windows=windows)]
+    while (error := steadiness.standard_error(times)) > standard_error:
+        if clock.now() - started >= limit:
+            return Windows(tuple(times), error, "time")
+        times.append(_window(work, clock, calls))
+    return Windows(tuple(times), error, "standard error")
 
 
 def quartiles(samples: tuple[float, ...]) -> tuple[float, float, float]:
@@ -189,6 +132,13 @@ def _window(work: Work, clock: Clock, calls: int) -> float:
     return (clock.now() - started) * 1e3 / calls
 
 
-def _agree(times: list[float]) -> bool:
-    last = times[-TOGETHER:]
-    return len(last) == TOGETHER and max(last) <= (1 + TOLERANCE) * min(last)
+def _last(times: Sequence[float]) -> Sequence[float]:
+    """Return the later half of the times, and no fewer than a trend can be told from."""
+    return times[-max(steadiness.FEWEST, len(times) // 2) :]
+
+
+def _is_steady(times: Sequence[float]) -> bool:
+    last = _last(times)
+    if len(last) < steadiness.FEWEST or steadiness.has_trend(last):
+        return False
+    return steadiness.drift_error(last) <= DRIFT_ERROR

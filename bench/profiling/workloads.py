@@ -16,7 +16,7 @@ from bench.data.dataset import Dataset
 from bench.errors import UserError
 from bench.experiment.trial import TrialSettings
 from bench.profiling import timing
-from bench.profiling.timing import Clock, Work
+from bench.profiling.clocks import Clock, Work
 from bench.training import losses, models
 from bench.training.step import Step, to_device
 
@@ -34,6 +34,11 @@ class Workload:
     forward: Work | None = None  # the network's forward pass alone
     step: Step | None = None  # the step of training that it does, if it does one
     batch: tuple[torch.Tensor, ...] = ()  # of that step: inputs, targets and weights, if any
+
+
+def on_device(settings: TrialSettings) -> bool:
+    """Tell whether a pass works on the trial's device; the loader works in main memory."""
+    return settings.timing.work != "loader"
 
 
 def build(settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device) -> Workload:
@@ -77,9 +82,9 @@ def attribute(
     none = {"augmentation": "none", "augmentation_options": {}}
     unaugmented = settings.train.model_copy(update=none)
     plain = settings.model_copy(update={"train": unaugmented})
-    loading, batch = _loading(plain, dataset, seed, clock)
+    loading, batch = _loading(plain, dataset, seed)
     normalised = normalisation.of(settings.train.normalisation, dataset)
-    augmented, _ = _loading(settings, dataset, seed, clock)
+    augmented, _ = _loading(settings, dataset, seed)
     scale = len(ready[0]) / len(batch[0])  # a small dataset gives smaller batches
     losses_of_steps: list[torch.Tensor] = []
     parts: dict[str, list[float]] = {}
@@ -145,11 +150,9 @@ def _endless(batches: Batches) -> Iterator[Batch]:
         yield from batches.epoch(epoch)
 
 
-def _loading(
-    settings: TrialSettings, dataset: Dataset, seed: int, clock: Clock
-) -> tuple[float, Batch]:
-    """Return the median milliseconds of a batch, and a batch."""
+def _loading(settings: TrialSettings, dataset: Dataset, seed: int) -> tuple[float, Batch]:
+    """Return the median milliseconds of a batch in main memory, and a batch."""
     stream = _endless(_batches(settings, dataset, seed, workers=0))
     batch = next(stream)
-    times = timing.measure(partial(next, stream), clock, calls=1, windows=ATTRIBUTED)
+    times = timing.measure(partial(next, stream), Clock(), calls=1, windows=ATTRIBUTED)
     return timing.quartiles(times)[1], batch

@@ -54,12 +54,26 @@ class Example(Stored):
     prediction: Blob = Field(description="blob of the predicted labels")
 
 
+PeakOf = Literal["allocated", "reserved", "process"]
+
+
 class Memory(Stored):
     """Peaks in bytes; None where the device does not tell, or they would be another's."""
 
     allocated_bytes: Whole | None = Field(None, description="by torch, on CUDA")
     reserved_bytes: Whole | None = Field(None, description="by torch, on CUDA")
     process_bytes: Whole | None = Field(None, description="largest resident set of the process")
+
+    def peak(self, which: PeakOf | None) -> int | None:
+        """Return one of the peaks; of older records, which do not say which, the first."""
+        if which is None:
+            return self.allocated_bytes or self.process_bytes
+        kinds = {
+            "allocated": self.allocated_bytes,
+            "reserved": self.reserved_bytes,
+            "process": self.process_bytes,
+        }
+        return kinds[which]
 
 
 class Input(Stored):
@@ -132,6 +146,26 @@ class WarmUp(Stored):
     settled: bool
     windows: Whole
     calls_in_window: Whole
+    drift: float | None = Field(
+        None, description="by which share its last windows became slower; None in older records"
+    )
+
+
+class Measuring(Stored):
+    """Why there are no more windows than were measured."""
+
+    ended: Literal["standard error", "time"] = Field(
+        description="because the standard error of the median was small enough, or time was up"
+    )
+    standard_error: NotNegative = Field(description="of the median, as a share of it")
+    wanted: Positive = Field(description="standard error at which measuring was to end")
+
+
+class CudaGraphs(Stored):
+    """Whether a network that was compiled with CUDA graphs ran as such."""
+
+    recorded: bool = Field(description="whether any graph was recorded")
+    skipped: Whole = Field(description="how often torch ran a part without one")
 
 
 class Peaks(Stored):
@@ -153,6 +187,7 @@ class Validity(Stored):
 
     valid: bool
     reasons: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = Field((), description="what was, because of --accept-busy")
 
 
 class ThroughputResult(Stored):
@@ -164,12 +199,21 @@ class ThroughputResult(Stored):
     milliseconds_low: Positive = Field(description="lower quartile")
     milliseconds_high: Positive = Field(description="upper quartile")
     busy_milliseconds: Positive | None = Field(None, description="CUDA: by the device's own events")
+    busy_problem: str | None = Field(None, description="why there are no such times on CUDA")
     host_bound: str | None = Field(None, description="how long the device waits for the host")
     first_call_seconds: NotNegative = Field(description="with compiling and first allocations")
     compile_seconds: NotNegative | None = None
     compile_cached: bool | None = None
+    cuda_graphs: CudaGraphs | None = Field(None, description="of a mode that asks for them")
     warm_up: WarmUp
+    measuring: Measuring | None = Field(None, description="None in older records")
     memory: Memory
+    peak_of: PeakOf | None = Field(
+        None, description="which memory metrics.peak_gigabytes is; None in older records: the first"
+    )
+    joules_per_image: Positive | None = Field(
+        None, description="by NVML's energy counter, of the whole GPU, over the measured windows"
+    )
     parts_ms: Mapping[str, NotNegative] | None = Field(None, description="of a training step")
     parts_share: Mapping[str, Share] | None = None
     roofline_ms: NotNegative | None = Field(None, description="roofline bound; None for the loader")
@@ -188,12 +232,13 @@ class ThroughputResult(Stored):
             raise ValueError("milliseconds: not between its quartiles")
         found, batch = self.metrics, self.counts.get("batch_size")
         images = self.images_per_second * self.milliseconds / 1e3
-        peak = self.memory.allocated_bytes or self.memory.process_bytes
+        peak = self.memory.peak(self.peak_of)
         expected = {
             "images_per_second": self.images_per_second,
             "milliseconds": self.milliseconds,
             "roofline_share": self.roofline_share,
             "peak_gigabytes": None if peak is None else peak / 1e9,
+            "joules_per_image": self.joules_per_image,
         }
         bound = self.roofline_ms
         for name, one, other in (

@@ -54,7 +54,7 @@ TUNED = {
 THROUGHPUT = {
     "measure": "throughput",
     "model": {"depth": 2},
-    "timing": {"window": 0.002, "windows": 3, "warm_up": 0.02},
+    "timing": {"window": 0.002, "windows": 3, "warm_up": 0.02, "measuring": 0.002},
     "seeds": [0],
 }
 
@@ -87,7 +87,7 @@ def timed(folder):
         here = dataclasses.replace(MEASUREMENTS["throughput"], fresh_process=False)
         patch.setitem(MEASUREMENTS, "throughput", here)
         patch.setitem(peaks.SIZES, "cpu", (2**20, 128))
-        patch.setattr(device_state, "problems", lambda *states, **rest: [])
+        patch.setattr(device_state, "problems", lambda *states, **rest: ([], []))
         patch.setattr(WarmUp, "problem", lambda warm, clock: None)
         return _store(folder / "timed", 3, THROUGHPUT, status=0)
 
