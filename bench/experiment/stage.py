@@ -42,12 +42,17 @@ class Stage:
         for name in tuning.grid:
             found = sorted({float(trial.values[name]) for trial in tuning.trials})
             seeds = ", ".join(map(str, tuning.seeds))
+            seeds += f", in turn for each of {tuning.repeat} reported" * (tuning.repeat > 1)
             values = ", ".join(f"{value:g}" for value in found)
             yield f"{name} is tuned for every arm alike: {values}; seeds {seeds}"
 
     def chosen(self) -> Iterator[str]:
         """Yield a line for each arm that is tuned: the values that scored best."""
+        found: dict[str, list[str]] = {}
         for one in self.tuning.chosen if self.tuning else ():
             values = ", ".join(f"{name} = {value:g}" for name, value in one.values.items())
             edge = ", at the end of the values tried" if one.at_edge else ""
-            yield f"chosen for {one.label}: {values}{edge}"
+            seed = "" if one.seed is None else f" (seed {one.seed})"
+            found.setdefault(one.label, []).append(f"{values}{edge}{seed}")
+        for label, values_of in found.items():
+            yield f"chosen for {label}: {'; '.join(values_of)}"

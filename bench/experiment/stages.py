@@ -64,22 +64,16 @@ def stage(
     tuning = [trial for trials in tried.values() for trial in trials]
     if best is None:
         name = "tuning" if not any(map(any, ends)) else "tuning, more values"
-        more = arms * (tune.most * len(tune.seeds) + len(experiment.all_seeds)) - len(tuning)
+        more = arms * (tune.most * len(tune.all_seeds) + len(experiment.all_seeds)) - len(tuning)
         when = "when the best values are known"
         return Stage(untuned, [*tuning, *untuned], described, name, more, when)
-    chosen = search.chosen(ends, best)
-    tuned = [search.tuned(number, values) for number, (values, _) in enumerate(chosen)]
-    by_seed = [trials[seed] for seed in range(len(experiment.all_seeds)) for trials in tuned]
-    of_arm = [
-        Tuned(arm=t[0].arm.levels, label=t[0].arm.label, values=dict(values), at_edge=edge)
-        for t, (values, edge) in zip(tuned, chosen, strict=True)
-    ]
-    described = described.model_copy(update={"chosen": tuple(of_arm)})
-    return Stage(by_seed, [*tuning, *untuned], described, "tuned arms")
+    chosen, tuned = search.chosen(ends, best)
+    described = described.model_copy(update={"chosen": tuple(chosen)})
+    return Stage(tuned, [*tuning, *untuned], described, "tuned arms")
 
 
 def _check_size(experiment: Experiment, tune: TuneSettings, arms: int) -> None:
-    trials = arms * (tune.most * len(tune.seeds) + 2 * len(experiment.all_seeds))
+    trials = arms * (tune.most * len(tune.all_seeds) + 2 * len(experiment.all_seeds))
     if trials > MAX_TRIALS:
         raise UserError(
             f"{experiment.name}: tune: makes up to {trials} trials; at most {MAX_TRIALS}"
@@ -92,7 +86,8 @@ def _described(
     labels = [one.arm.label for one in untuned if one.seed == untuned[0].seed]
     return Tuning(
         grid={name: tuple(values) for name, values in tune.grid.items()},
-        seeds=tuple(tune.seeds),
+        seeds=tuple(tune.all_seeds),
+        repeat=tune.repeat,
         split=tune.split,
         extend=tune.extend,
         trials=tuple(
@@ -159,12 +154,12 @@ class _Search:
                     replace(arm, label=f"{arm.label} ({named})")
                     for arm in design.arms(self.experiment, further)
                 ]
-                planned = plan.of_arms(self.experiment, arms, self.tune.seeds, self.root)
+                planned = plan.of_arms(self.experiment, arms, self.tune.all_seeds, self.root)
                 self._trials[values] = planned
         return {values: self._trials[values] for values in self.points(ends)}
 
-    def best(self, ends: Ends) -> list[int] | None:
-        """Return for each arm the place of its best values; None if a trial is to be measured.
+    def best(self, ends: Ends) -> list[list[int]] | None:
+        """Return by repeat and arm the place of its best values; None if a trial is to be measured.
 
         A trial that failed or diverged counts as the worst score: it is no better than that.
         """
@@ -175,40 +170,56 @@ class _Search:
             return None
         scores = np.array([self._score(key) for key in wanted], dtype=np.float64)
         worst = worst_score(self.experiment.metric, scores, higher_is_better=self.higher)
-        by_arm = scores.reshape(len(trials), len(self.tune.seeds), -1)
+        by_arm = scores.reshape(len(trials), self.tune.repeat, len(self.tune.seeds), -1)
         return [
-            best(by_arm[:, :, arm], worst=worst, higher_is_better=self.higher)
-            for arm in range(by_arm.shape[2])
+            [
+                best(by_arm[:, repeat, :, arm], worst=worst, higher_is_better=self.higher)
+                for arm in range(by_arm.shape[3])
+            ]
+            for repeat in range(self.tune.repeat)
         ]
 
-    def chosen(self, ends: Ends, best: Sequence[int]) -> list[tuple[Values, bool]]:
-        """Return for each arm the best values, and whether one is at an end of all tried."""
+    def chosen(self, ends: Ends, best: Sequence[Sequence[int]]) -> tuple[list[Tuned], list[Trial]]:
+        """Return what is chosen, by repeat and arm, and the trials of tuned arms, by seed."""
         points, axes = self.points(ends), self.axes(ends)
-        found = []
-        for at in best:
-            values = points[at]
-            pairs = zip(values, axes, strict=True)
-            edge = any(value in (axis[0], axis[-1]) for (_, value), axis in pairs)
-            found.append((values, edge))
-        return found
+        found, trials = [], []
+        seeds = self.experiment.all_seeds
+        for repeat, places in enumerate(best):
+            own = [seeds[repeat]] if len(best) > 1 else seeds
+            tuned = [self._tuned(arm, points[at], own) for arm, at in enumerate(places)]
+            trials += [of_arm[place] for place in range(len(own)) for of_arm in tuned]
+            for of_arm, at in zip(tuned, places, strict=True):
+                values, arm = points[at], of_arm[0].arm
+                pairs = zip(values, axes, strict=True)
+                edge = any(value in (axis[0], axis[-1]) for (_, value), axis in pairs)
+                seed = own[0] if len(best) > 1 else None
+                found.append(
+                    Tuned(
+                        arm=arm.levels,
+                        label=arm.label,
+                        values=dict(values),
+                        at_edge=edge,
+                        seed=seed,
+                    )
+                )
+        return found, trials
 
-    def wider(self, ends: Ends, best: Sequence[int]) -> Ends:
+    def wider(self, ends: Ends, best: Sequence[Sequence[int]]) -> Ends:
         """Return the ends with one value more wherever an arm's best lies; the same if nowhere."""
         axes, points = self.axes(ends), self.points(ends)
         found = []
         for number, (axis, (low, high)) in enumerate(zip(axes, ends, strict=True)):
-            at = {points[place][number][1] for place in best}
+            at = {points[place][number][1] for places in best for place in places}
             below = axis[0] in at and low < self.tune.extend
             above = axis[-1] in at and high < self.tune.extend
             found.append((low + below, high + above))
         return tuple(found)
 
-    def tuned(self, arm: int, values: Values) -> list[Trial]:
+    def _tuned(self, arm: int, values: Values, seeds: Sequence[int]) -> list[Trial]:
         """Return the trials of one arm with its values, by seed."""
         if values not in self._arms:
             self._arms[values] = design.arms(self.experiment, dict(values))
-        chosen = self._arms[values][arm]
-        return plan.of_arms(self.experiment, [chosen], self.experiment.all_seeds, self.root)
+        return plan.of_arms(self.experiment, [self._arms[values][arm]], seeds, self.root)
 
     def _score(self, key: str) -> float:
         record = self._records.get(key)

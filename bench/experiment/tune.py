@@ -26,6 +26,12 @@ class TuneSettings(Settings):
     seeds: list[int] = Field(
         [100, 101], min_length=1, description="of the trials by which values are chosen"
     )
+    repeat: int = Field(
+        1,
+        ge=1,
+        description="how often every arm is tuned, each time with further seeds: 1, or as many as "
+        "seeds are reported, which then have values of their own",
+    )
     extend: int = Field(
         2, ge=0, le=20, description="values added at most beyond an end where the best one lies"
     )
@@ -59,6 +65,16 @@ class TuneSettings(Settings):
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
             raise ValueError(f"each is given once, and none is negative (got {seeds})")
         return seeds
+
+    def seeds_of(self, repeat: int) -> list[int]:
+        """Return the seeds by which values are chosen for the nth time, from 0 on."""
+        further = repeat * (max(self.seeds) - min(self.seeds) + 1)
+        return [seed + further for seed in self.seeds]
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """The seeds of all repeats, in this order."""
+        return [seed for repeat in range(self.repeat) for seed in self.seeds_of(repeat)]
 
     @property
     def most(self) -> int:
@@ -103,7 +119,12 @@ def check(
                 f"tune.{name}: arms set it themselves too (in factors or include); every arm "
                 "is tuned over the same values, so leave it out there"
             )
-    if both := sorted(set(tune.seeds) & set(reported)):
+    if tune.repeat not in (1, len(reported)):
+        raise ValueError(
+            f"tune.repeat: 1, or {len(reported)} for the {len(reported)} seeds that are reported, "
+            f"so that each has a tuning of its own (got {tune.repeat})"
+        )
+    if both := sorted(set(tune.all_seeds) & set(reported)):
         raise ValueError(
             f"tune.seeds: {both[0]} is a seed that is reported too; a score that chose a value "
             "is too good to be reported"

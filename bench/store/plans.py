@@ -52,6 +52,9 @@ class Tuned(Stored):
     label: str
     values: Mapping[str, Json] = Field(description="tuned setting → the value that scored best")
     at_edge: bool = Field(description="whether that is an end of all values that were tried")
+    seed: Whole | None = Field(
+        None, description="the reported seed that has these values; null: all of them"
+    )
 
 
 class Tuning(Stored):
@@ -60,7 +63,8 @@ class Tuning(Stored):
     grid: Mapping[str, tuple[float, ...]] = Field(
         description="tuned setting → the values declared, rising"
     )
-    seeds: tuple[Whole, ...] = Field(description="none of those that are reported")
+    seeds: tuple[Whole, ...] = Field(description="none of those that are reported; by repeat")
+    repeat: Whole = Field(1, description="how often every arm is tuned, with seeds of its own")
     split: str = Field(description="of images, by whose scores values are chosen")
     extend: Whole = Field(description="how many values may be added beyond an end of the grid")
     trials: tuple[TuningTrial, ...] = Field(description="planned so far, extensions included")

@@ -55,6 +55,26 @@ def tuned_alike(
     return better / repetitions
 
 
+def tuned_by_seed(
+    repeats: int, repetitions: int, generator: np.random.Generator, *, step: float
+) -> float:
+    """Return how often equal arms are told apart that are tuned once, or once for each seed.
+
+    What is claimed is about arms as they are trained by whoever tunes them likewise, so that which
+    values one tuning chose is chance. Each setting is by ``step`` worse than the one before.
+    """
+    different = 0
+    quality = -step * np.arange(5)
+    for _ in range(repetitions):
+        arms = []
+        for _arm in range(2):
+            tried = quality[:, None, None] + generator.standard_normal((5, repeats, TUNING_SEEDS))
+            chosen = [best(tried[:, each], worst=WORST) for each in range(repeats)]
+            arms.append(quality[chosen] + generator.standard_normal(SEEDS))
+        different += _better(*arms) + _better(*reversed(arms))
+    return different / repetitions
+
+
 def concluded(
     kind: str,
     effects: Array,
@@ -120,6 +140,11 @@ def rows(repetitions: int, generator: np.random.Generator) -> Iterator[Row]:
         share = tuned_alike(5, repetitions, generator, step=step)
         name = f"all tuned alike over 5, each {step:g} sd worse than the one before"
         yield Row(what, name, share, repetitions)
+    for repeats in (1, SEEDS):
+        what = "equal arms are told apart"
+        share = tuned_by_seed(repeats, repetitions, generator, step=1.0)
+        name = f"tuned over 5, each 1 sd worse than the one before, {repeats} × for 5 seeds"
+        yield Row(what, name, share, repetitions, high=0.05 if repeats > 1 else 2.0)
     large = np.array([6.0, 6.0, 6.0, 6.0, 0.0])
     for noisy in (1.0, 3.0):
         name = "no difference at 1 of 5 values" + ", whose runs vary 3 times as much" * (noisy > 1)

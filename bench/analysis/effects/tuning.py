@@ -35,8 +35,21 @@ class Search:
     means: Array  # (V,) over seeds, a run without a result as the worst score; NaN if one is to run
     best: Array  # (V,) the best mean to be expected of 1, 2, … of these values
     default: Values | None  # the file's own; None until a trial with it is stored
-    chosen: tuple[Values, ...]  # one; empty until tuning has ended
+    chosen: tuple[Values, ...]  # one, or one for each repeat; empty until tuning has ended
     at_edge: bool
+    reported: tuple[int, ...] = ()  # the seed that has them, of each of several repeats
+
+    def with_seed(self, seed: int) -> Values | None:
+        """Return the values that a reported seed has; None until tuning has ended."""
+        if self.reported:
+            return self.chosen[self.reported.index(seed)] if seed in self.reported else None
+        return self.chosen[0] if self.chosen else None
+
+    def chosen_by(self, seed: int) -> Values | None:
+        """Return what was chosen by the scores of a seed of tuning."""
+        if not self.chosen:
+            return None
+        return self.chosen[self.seeds.index(seed) * len(self.chosen) // len(self.seeds)]
 
     @property
     def finished(self) -> bool:
@@ -86,10 +99,13 @@ def searches(
     defaults = {} if untuned is None else _defaults(untuned, tuple(tuning.grid))
     labels = {trial.signature: trial.label for trial in results.plan.labelled()}
     chosen: dict[str, list[Values]] = {}
+    reported: dict[str, list[int]] = {}
     edges = set()
     for one in tuning.chosen:
         label = labels.get(_signature(one.arm), one.label)
         chosen.setdefault(label, []).append(ordered(one.values, results.plan))
+        if one.seed is not None:
+            reported.setdefault(label, []).append(one.seed)
         edges |= {label} if one.at_edge else set()
     higher = results.plan.higher_is_better
     seen = [one.done[results.metric].to_numpy("float64") for one in tried.values()]
@@ -108,6 +124,7 @@ def searches(
                 arm, tuple(tried), seeds, scores, statuses, means,
                 best if not np.isnan(means).any() else best[:0],
                 defaults.get(arm), tuple(chosen.get(arm, ())), arm in edges,
+                tuple(reported.get(arm, ())),
             )
         )  # fmt: skip
     return tuple(found)

@@ -81,6 +81,11 @@ def at_edge(results: Analysis) -> list[str]:
     return [f"{one.arm} ({' and '.join(dict.fromkeys(map(written, one.chosen)))})" for one in found]
 
 
+def repeats(results: Analysis) -> int:
+    """Return how often every arm was tuned."""
+    return 1 if results.plan.tuning is None else results.plan.tuning.repeat
+
+
 def images(results: Analysis) -> list[str]:
     """Return on how many images values were chosen."""
     counts = (one.done.get("evaluated_images", ()) for one in results.tried.values())
@@ -248,7 +253,9 @@ def _of_default(one: Search) -> str:
 
 def _chosen(one: Search) -> str:
     edge = " (edge)" if one.at_edge else ""
-    return ", ".join(map(written, one.chosen)) + edge
+    counts = Counter(map(written, one.chosen))
+    times = {text: f" ({count}×)" * (len(one.chosen) > 1) for text, count in counts.items()}
+    return ", ".join(f"{text}{times[text]}" for text in counts) + edge
 
 
 def _spreads(results: Analysis) -> list[tuple[float, float] | None]:

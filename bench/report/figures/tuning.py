@@ -83,7 +83,7 @@ def _panel(
             axes.annotate(words, (value, bottom), (0, 6), size=style.SMALL, **place)
     if one.default is not None:
         axes.axvline(one.default[which][1], color=style.RULE, lw=1.2, ls=(0, (4, 3)), zorder=1)
-    for chosen in one.chosen:
+    for chosen in dict.fromkeys(one.chosen):
         axes.axvline(chosen[which][1], color=look.colour, lw=4, alpha=0.25, zorder=0.9)
     if min(at) > 0 and len(at) > 1:
         axes.set_xscale("log")

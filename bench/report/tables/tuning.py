@@ -24,11 +24,10 @@ def trials(results: Analysis) -> pd.DataFrame:
         if results.untuned is not None:
             rows += _reported("default", results.untuned, one, one.default)
         for values, analysis in results.tried.items():
-            chosen = {"chosen": values in one.chosen}
-            rows += [row | chosen for row in _reported("tuning", analysis, one, values)]
+            tried = _reported("tuning", analysis, one, values)
+            rows += [row | {"chosen": one.chosen_by(row["seed"]) == values} for row in tried]
         if one.chosen:
-            own = one.chosen[0] if len(set(one.chosen)) == 1 else None
-            rows += _reported("tuned", results, one, own)
+            rows += _reported("tuned", results, one, None)
     return typed(rows, ("stage", "key", "arm", *settings, "seed", "status", results.metric))
 
 
@@ -46,7 +45,8 @@ def _reported(stage: str, results: Analysis, one: Search, values: Values | None)
     for cells in found[columns].itertuples(index=False, name=None):
         known = (None if pd.isna(cell) else cell for cell in cells)
         own = dict(zip(columns, known, strict=True))
-        rows.append({"stage": stage, "arm": one.arm, **dict(values or ()), **own})
+        used = one.with_seed(cells[columns.index("seed")]) if stage == "tuned" else values
+        rows.append({"stage": stage, "arm": one.arm, **dict(used or ()), **own})
     return rows
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from bench.analysis.analysis import load
 from bench.data.tune_split import cut
 from bench.errors import UserError
 from bench.execution import run_experiment as running
@@ -14,6 +15,8 @@ from bench.execution.progress import Progress
 from bench.execution.run_experiment import run_experiment
 from bench.experiment import config, stages
 from bench.measurements import MEASUREMENTS
+from bench.report.content import tuning as content
+from bench.report.tables import tuning as tuning_tables
 from bench.training.checkpointing import Interrupted
 from bench.training.loop import Diverged
 from tests.bench.execution.test_run_experiment import measured
@@ -49,7 +52,8 @@ class Sweep:
         self.calls.append((loss, rate, seed, split))
         if (loss, rate) in self.diverges:
             raise Diverged("nan")
-        return measured(0.9 - 0.1 * abs(math.log10(rate / self.best[loss])) + seed / 1e4)
+        best = self.best[loss, seed] if (loss, seed) in self.best else self.best[loss]
+        return measured(0.9 - 0.1 * abs(math.log10(rate / best)) + seed / 1e4)
 
     def prepared(self, **changes):
         values = {**EXPERIMENT, **changes}
@@ -116,6 +120,38 @@ def test_accepted_records_of_other_code_choose_values_too(sweep, monkeypatch):
     assert sweep.plan.keys == plan.keys
     assert sweep.plan.tuning == plan.tuning
     assert {one.stale for one in sweep.plan.trials} == {("code",)}
+
+
+def test_every_reported_seed_can_have_a_tuning_of_its_own(sweep):
+    sweep.best = {"ce": 0.01, "dice": 0.01, ("dice", 102): 0.1, ("dice", 103): 0.1}
+    tune = {**EXPERIMENT["tune"], RATE: [0.001, 0.01, 0.1, 1.0], "repeat": 2}
+    outcome = sweep.run(tune=tune)
+    assert {call[2] for call in sweep.calls if call[3] == "tune"} == {100, 101, 102, 103}
+    assert {call[:3] for call in sweep.calls if call[3] == "val"} == {
+        *((loss, 0.01, seed) for loss in BEST for seed in (0, 1)),  # of ce, and the defaults
+        ("dice", 0.1, 1),
+    }
+    assert outcome.measured == 2 * 4 * 4 + 5
+    assert [line for line in sweep.lines if line.startswith("chosen")] == [
+        "chosen for ce: train.learning_rate = 0.01 (seed 0); train.learning_rate = 0.01 (seed 1)",
+        "chosen for dice: train.learning_rate = 0.01 (seed 0); train.learning_rate = 0.1 (seed 1)",
+    ]
+    assert sweep.run(tune=tune).measured == 0
+    results = load(sweep.prepared(tune=tune).store)
+    frame = tuning_tables.trials(results)
+    rows = frame[(frame["arm"] == "dice") & (frame["stage"] == "tuned")]
+    assert dict(zip(rows["seed"], rows[RATE], strict=True)) == {0: 0.01, 1: 0.1}
+    rows = frame[(frame["arm"] == "dice") & frame["chosen"].eq(True)]
+    assert set(zip(rows["seed"], rows[RATE], strict=True)) == {
+        (100, 0.01), (101, 0.01), (102, 0.1), (103, 0.1)
+    }  # fmt: skip
+    assert content.arm_table(results).rows[1][3] == "0.01 (1×), 0.1 (1×)"
+
+
+def test_a_single_tuning_is_for_all_reported_seeds(sweep):
+    sweep.run()
+    assert {one.seed for one in sweep.plan.tuning.chosen} == {None}
+    assert sweep.plan.tuning.repeat == 1
 
 
 def test_what_lies_at_the_end_after_all_is_said(sweep):
@@ -205,6 +241,11 @@ def test_two_settings_are_tuned_together(sweep):
         ({"tune": {RATE: [0.1, 0.2], "sedes": [5]}}, "did you mean 'seeds'"),
         ({"tune": {"seeds": [5]}}, "names no setting"),
         ({"tune": {RATE: [-0.1, 0.2]}}, "greater than 0 (got -0.1)"),
+        ({"tune": {RATE: [0.1, 0.2], "repeat": 3}}, "tune.repeat: 1, or 2 for the 2 seeds"),
+        (
+            {"seeds": [0, 101], "tune": {RATE: [0.1, 0.2], "seeds": [100], "repeat": 2}},
+            "tune.seeds: 101 is a seed that is reported",
+        ),
         ({"evaluate": {"split": "train"}}, "tune holds images of train"),
         ({"measure": "throughput", "metric": "images_per_second"}, "nothing is trained"),
         ({"factors": {RATE: [0.1, 0.2]}}, "arms set it themselves"),
