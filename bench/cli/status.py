@@ -29,7 +29,9 @@ def status(names: Names = None, results: Results = Path("results")) -> int:
         done = sum(record.status == "done" for record in held.values())
         counts = (len(keys), done, len(held) - done, len(pending(held, keys)))
         more = planned.more if planned else 0
-        note = f"at most {more} more follow" if more else ""
-        rows.append((store.folder.name, *map(str, counts), note))
+        uncompiled = sum(record.uncompiled is not None for record in held.values())
+        notes = [f"at most {more} more follow"] if more else []
+        notes += [f"{uncompiled} to be compiled and not, or in part"] if uncompiled else []
+        rows.append((store.folder.name, *map(str, counts), "; ".join(notes)))
     table(("experiment", "planned", "done", "failed", "pending", ""), rows)
     return complain_of(unreadable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,8 +23,8 @@ from bench.execution import scoring
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import TrialSettings
 from bench.profiling import flops, memory
-from bench.store.results import AccuracyResult, Input, Memory
-from bench.training import losses, models
+from bench.store.results import AccuracyResult, Compiled, Input
+from bench.training import compiling, losses, models
 from bench.training.loop import Trained, train
 from bench.training.precision import float32_as
 
@@ -61,6 +61,9 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
     if context.training is not None:
         return scoring.measure(settings, seed, context)
     torch.set_num_threads(settings.train.threads)
+    compiled = settings.train.compile != "none"
+    if compiled:
+        compiling.begin()
     setup = _setup(settings, seed, context)
     memory.reset(context.device)
     with float32_as(settings.train.precision):
@@ -75,7 +78,11 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
             on_epoch=context.on_epoch,
             checkpointer=context.checkpointer,
         )
-        return _scored(setup, trained, context.put, memory.cuda_peaks(context.device))
+        of_training = {
+            "memory": memory.cuda_peaks(context.device),
+            "compiled": Compiled(**asdict(compiling.outcome())) if compiled else None,
+        }
+        return _scored(setup, trained, context.put, of_training)
 
 
 def _setup(settings: TrialSettings, seed: int, context: RunContext) -> Setup:
@@ -164,7 +171,7 @@ def _watching(setup: Setup, seed: int) -> Callable[[nn.Module], dict[str, Any]]:
     return watch
 
 
-def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> Measured:
+def _scored(setup: Setup, trained: Trained, put: Put, of_training: Mapping[str, Any]) -> Measured:
     """Evaluate the trained network, and put together what is stored of the trial."""
     model, wanted = setup.model, setup.settings.evaluate
     scored = scoring.score(model, setup.dataset, setup.predictor, wanted, put)
@@ -178,9 +185,9 @@ def _scored(setup: Setup, trained: Trained, put: Put, peaks: Memory | None) -> M
         chosen_epoch=trained.epoch,
         counts=_counts(setup, scored.images, len(trained.history)),
         training_seconds=trained.seconds,
-        memory=peaks,
         input=Input(**asdict(setup.predictor.normalisation)),
         checkpoint=checkpoint,
+        **of_training,
     )
     known = {"history": trained.history, "train_pixels": setup.train_pixels}
     return Measured(result, {**known, **scored.details})

@@ -86,6 +86,12 @@ class Record(Stored):
         return self.result if isinstance(self.result, ThroughputResult) else None
 
     @property
+    def uncompiled(self) -> str | None:
+        """What ran uncompiled of a network that was to be compiled, as far as it is known."""
+        compiled = None if self.accuracy is None else self.accuracy.compiled
+        return None if compiled is None else compiled.problem
+
+    @property
     def stopped_after(self) -> int | None:
         """After how many epochs its training stopped early, by its patience; None if not early."""
         train = self.settings.get("train", {})

@@ -88,6 +88,22 @@ class Input(Stored):
     clipped: bool = Field(description="whether values beyond the span count as its ends")
 
 
+class Compiled(Stored):
+    """What came of compiling a network; torch runs uncompiled what it cannot compile."""
+
+    graphs: Whole = Field(description="that were compiled; 0: the network ran as it is")
+    given_up: Whole = Field(description="functions that torch gave up, some after several tries")
+    breaks: Whole = Field(description="where a graph ended, and Python went on to the next")
+    reasons: tuple[str, ...] = Field((), description="why graphs ended, in torch's words")
+
+    @property
+    def problem(self) -> str | None:
+        """What ran uncompiled, if anything but single lines did."""
+        if self.graphs == 0:
+            return "torch compiled nothing of the network"
+        return "torch gave up compiling parts of the network" if self.given_up else None
+
+
 class AccuracyResult(Stored):
     """What is known of a network that was trained and scored."""
 
@@ -104,6 +120,9 @@ class AccuracyResult(Stored):
         None, description="of all epochs, also those before an interruption"
     )
     memory: Memory | None = Field(None, description="peaks of training on CUDA")
+    compiled: Compiled | None = Field(
+        None, description="of a training that was to be compiled; None in older records"
+    )
     input: Input | None = Field(
         None, description="how pixels became the input; None in older records: pixel / 127.5 - 1"
     )

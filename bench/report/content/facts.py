@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -166,9 +166,15 @@ def _cut_off(train: Mapping[str, Any]) -> str | None:
 
 
 def notes(results: Analysis) -> list[str]:
-    """Return what data sets say about scores on them."""
-    accuracies = (one.accuracy for one in results.records.values() if one.status == DONE)
-    return list(dict.fromkeys(one.note for one in accuracies if one is not None and one.note))
+    """Return what data sets say about scores on them, and which networks ran uncompiled."""
+    done = [one for one in results.records.values() if one.status == DONE]
+    said = dict.fromkeys(one.accuracy.note for one in done if one.accuracy and one.accuracy.note)
+    arms = Counter((one.label, one.uncompiled) for one in done if one.uncompiled)
+    uncompiled = (
+        f"{arm} was to be compiled; in {count} of its runs {why}."
+        for (arm, why), count in arms.items()
+    )
+    return [*said, *uncompiled]
 
 
 def pictures(results: Analysis) -> list[str]:

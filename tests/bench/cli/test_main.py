@@ -18,6 +18,7 @@ from bench.experiment import machine_limits
 from bench.experiment.code_digest import ROOT
 from bench.store.folder import Store
 from bench.store.plans import Plan
+from bench.store.results import Compiled
 from tests.bench.made_stores import details_json
 
 EXPERIMENTS = ROOT / "experiments"
@@ -145,6 +146,20 @@ def test_status_counts(finished, bench):
     status, out, _ = bench("status")
     assert status == 0
     assert out.splitlines()[-1].split() == ["small", "4", "4", "0", "0"]
+
+
+def test_networks_that_were_to_be_compiled_and_were_not_are_said(finished, bench):
+    store = Store(finished / "results" / "small")
+    record = next(one for one in store.records() if one.label == "dice")
+    nothing = Compiled(graphs=0, given_up=1, breaks=0)
+    result = record.result.model_copy(update={"compiled": nothing})
+    store.commit(record.model_copy(update={"result": result}), details_json(store, record.key))
+    assert "1 to be compiled and not, or in part" in bench("status")[1]
+    assert bench("report", "--format", "md")[0] == 0
+    said = (finished / "results" / "small" / "report" / "report.md").read_text()
+    assert (
+        "dice was to be compiled; in 1 of its runs torch compiled nothing of the network." in said
+    )
 
 
 def test_schema(here, bench):

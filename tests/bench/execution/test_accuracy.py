@@ -196,6 +196,32 @@ def test_a_checkpoint_is_the_network_that_was_scored():
     assert measure(evaluate={"checkpoint": False})[1].result.checkpoint is None
 
 
+@pytest.mark.parametrize(
+    ("counted", "problem"),
+    [
+        ({"frames": {"total": 1, "ok": 1}, "stats": {"unique_graphs": 1}}, None),
+        ({"frames": {"total": 3, "ok": 2}, "stats": {"unique_graphs": 2}}, "gave up"),
+        ({}, "compiled nothing"),
+    ],
+)
+def test_a_record_says_whether_a_network_was_compiled(monkeypatch, counted, problem):
+    """As torch counts it; what it does instead of compiling is what it does here: to run it."""
+
+    def not_compiled(function, *, mode):
+        assert mode == "default"
+        for name, counts in counted.items():
+            counters[name].update(counts)
+        return function
+
+    counters = pytest.importorskip("torch._dynamo.utils").counters
+    monkeypatch.setattr(torch, "compile", not_compiled)
+    train = {"compile": "default", "epochs": 1}
+    result = measure(anew=True, train=train)[1].result
+    found = result.compiled.problem
+    assert found is None if problem is None else problem in found
+    assert measure()[1].result.compiled is None
+
+
 def test_weights_are_kept_where_they_are_small(monkeypatch):
     _, found, blobs = measure()
     size = sum(
