@@ -41,10 +41,12 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True)
-def _one_core(monkeypatch):
+@pytest.fixture(scope="session", autouse=True)
+def _one_core():
     """Measure in this process, as on a machine of one core, unless a test says otherwise."""
-    monkeypatch.setattr(machine_limits, "usable_cores", lambda: 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine_limits, "usable_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")
