@@ -1,6 +1,6 @@
-"""Write the numbers of the README from what is stored: ``python docs/readme_numbers.py``.
+"""Write the numbers of READMEs from what is stored: ``python docs/readme_numbers.py``.
 
-A block of the README begins with ``<!-- numbers: NAME -->`` and ends with ``<!-- end -->``;
+A block of a README begins with ``<!-- numbers: NAME -->`` and ends with ``<!-- end -->``;
 what stands between is made by the function of that name below, from files under ``results/``.
 """
 
@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.analysis import load
+from bench.execution.progress import duration
 from bench.report.content.prose import say
 from bench.report.formats import markdown
 from bench.store.folder import Store
 from bench.store.frame import Results
 
 ROOT = Path(__file__).resolve().parent.parent
+FILES = ROOT / "README.md", ROOT / "results" / "README.md"
 BLOCK = re.compile(r"(<!-- numbers: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # Experiments whose records lie in results/, in the order in which the README tells of them.
@@ -94,19 +96,50 @@ def _finding(results: Results) -> str:
     made = f"[{runs} runs](results/{name}/report/report.md) of `{data}`"
     newest = max(record.started[:10] for record in results.records.values())
     devices = {record.environment["device_name"] for record in results.records.values()}
-    answers = " ".join(markdown.escape(sentence) for sentence in say(results, "answer"))
+    answers = " ".join(
+        markdown.escape(one) for one in say(results, "answer") if " % power to detect " not in one
+    )
     where = " and ".join(sorted(devices))
     return f"- **{results.plan.question}** {answers} ({made} on {where}, {newest})"
 
 
+def committed() -> str:
+    """Return a row for each experiment whose records lie in results/: how it was made."""
+    head = "| experiment | question | made by | trials | time, added up | on | ended |"
+    lines = [head, "|---|---|---|--:|--:|---|---|"]
+    return "\n".join([*lines, *(_committed(ROOT / "results" / name) for name in FINDINGS)]) + "\n"
+
+
+def _committed(folder: Path) -> str:
+    store = Store(folder)
+    records, plan = list(store.records()), load(store).plan
+    machines = {
+        f"{one.environment['device_name']}, threads: {one.environment['threads']}, "
+        f"torch {one.environment['torch']}"
+        for one in records
+    }
+    ended = max(record.started[:10] for record in records)
+    cells = [
+        f"[{folder.name}]({folder.name}/report/report.md)",
+        markdown.escape(plan.question),
+        f"`{plan.command}`",
+        str(len(records)),
+        duration(sum(record.seconds for record in records)),
+        " and ".join(sorted(machines)),
+        ended,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
+    "committed": committed,
     "findings": findings,
     "microbenchmarks": microbenchmarks,
 }
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(rewritten(text), encoding="utf-8")
-    sys.stdout.write(f"{readme}: {len(BLOCK.findall(text))} blocks written\n")
+    for readme in FILES:
+        text = readme.read_text(encoding="utf-8")
+        readme.write_text(rewritten(text), encoding="utf-8")
+        sys.stdout.write(f"{readme}: {len(BLOCK.findall(text))} blocks written\n")

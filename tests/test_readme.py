@@ -1,4 +1,4 @@
-"""The numbers of the README are those of the stored records."""
+"""The numbers of READMEs are those of the stored records."""
 
 import importlib.util
 from pathlib import Path
@@ -13,8 +13,9 @@ numbers = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(numbers)
 
 
-def test_the_readme_is_as_its_records_make_it():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("readme", numbers.FILES, ids=lambda path: path.parent.name)
+def test_a_readme_is_as_its_records_make_it(readme):
+    text = readme.read_text(encoding="utf-8")
     assert numbers.BLOCK.search(text)
     assert numbers.rewritten(text) == text
 
@@ -24,6 +25,16 @@ def test_a_number_that_was_typed_is_found():
     typed = numbers.BLOCK.sub(lambda found: f"{found[1]}| 1 |\n{found[3]}", text)
     assert typed != text
     assert numbers.rewritten(typed) == text
+
+
+def test_every_experiment_whose_records_are_committed_has_a_row():
+    text = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    kept = [
+        line.split("/")[2] for line in ignored if line.startswith("!/results/") and line[-1] == "/"
+    ]
+    assert kept
+    assert all(f"[{name}]({name}/report/report.md)" in text for name in kept)
 
 
 def test_an_unknown_block_is_named():
