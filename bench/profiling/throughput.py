@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from bench.profiling.sampling import Seen
 from bench.profiling.timing import WarmUp, Windows
 from bench.profiling.workloads import Workload
 from bench.store.results import CudaGraphs, Memory, ThroughputResult
+from bench.training import compiling
 from bench.training.precision import float32_as
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
     ``torch.OutOfMemoryError`` if the batch does not fit.
     """
     torch.set_num_threads(settings.train.threads)
+    if settings.train.compile != "none":
+        compiling.begin()
     if context.device.index is not None:
         torch.cuda.set_device(context.device)
     # What works in main memory is timed as on a machine without a GPU.
@@ -178,6 +181,7 @@ def _summary(samples: Samples, workload: Workload, settings: TrialSettings) -> d
         "first_call_seconds": warm.first_ms / 1e3,
         "compile_seconds": max(0.0, warm.first_ms - median) / 1e3 if compiled else None,
         "compile_cached": _compile_cached() if compiled else None,
+        "compiled": asdict(compiling.outcome()) if compiled else None,
         "cuda_graphs": samples.graphs,
         "warm_up": {
             "settled": warm.settled,

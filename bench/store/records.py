@@ -88,7 +88,7 @@ class Record(Stored):
     @property
     def uncompiled(self) -> str | None:
         """What ran uncompiled of a network that was to be compiled, as far as it is known."""
-        compiled = None if self.accuracy is None else self.accuracy.compiled
+        compiled = None if self.result is None else self.result.compiled
         return None if compiled is None else compiled.problem
 
     @property

@@ -223,6 +223,9 @@ class ThroughputResult(Stored):
     first_call_seconds: NotNegative = Field(description="with compiling and first allocations")
     compile_seconds: NotNegative | None = None
     compile_cached: bool | None = None
+    compiled: Compiled | None = Field(
+        None, description="what came of compiling; None in older records"
+    )
     cuda_graphs: CudaGraphs | None = Field(None, description="of a mode that asks for them")
     warm_up: WarmUp
     measuring: Measuring | None = Field(None, description="None in older records")

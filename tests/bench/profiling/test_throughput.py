@@ -168,6 +168,8 @@ def test_compiling_is_timed_apart(tmp_path, steady, monkeypatch):
     result = result_of("forward", tmp_path, train__compile="default")
     assert result["compile_seconds"] == pytest.approx(0.07)
     assert result["slowest_layers"] == []  # it has no separate layers
+    assert result["compiled"]["graphs"] == 0  # as nothing was compiled here
+    assert result_of("forward", tmp_path)["compiled"] is None
 
 
 def test_the_timed_step_is_the_one_of_training(tmp_path):
