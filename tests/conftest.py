@@ -1,6 +1,7 @@
 """Data folders: one made up, for every test; one with the real data, where that is there."""
 
 import functools
+import gc
 import os
 from pathlib import Path
 
@@ -20,7 +21,11 @@ from tests.shared import once
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = "msrc_v2_trainval.tar.xz"
+# Thousands of tests make far more that lives for long than the collector is set up for.
+gc.set_threshold(50_000, 20, 50)
 SEPARATE = {"benchmarks", "simulations"}  # folders that a tox environment of their own runs
+DRAWN = {f"tests/bench/report/test_{name}.py" for name in ("figures", "html", "page", "write")}
+LONG = DRAWN | {"tests/chaos/test_chaos.py", "tests/test_example_package.py"}
 STREETS = {"road": (128, 64, 128), "car": (0, 0, 142), "sky": (70, 130, 180)}
 
 
@@ -29,6 +34,26 @@ def pytest_ignore_collect(collection_path, config):
     name = collection_path.name
     asked_for = any(name in Path(argument.split("::")[0]).parts for argument in config.args)
     return True if name in SEPARATE and not asked_for else None
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes long, so that no process is still at it when the others are done."""
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in LONG)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let one process run all tests of a file, and of all files that share drawn figures."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class WithFigures(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "figures" if file in DRAWN else file
+
+    return WithFigures(config, log)
 
 
 @pytest.fixture(autouse=True)

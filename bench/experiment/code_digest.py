@@ -120,7 +120,12 @@ def _imported(node: ast.AST) -> Iterator[str]:
 
 
 def _file(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split("."))
+    return _found(ROOT, module)
+
+
+@cache
+def _found(root: Path, module: str) -> Path | None:
+    path = root.joinpath(*module.split("."))
     candidates = (path.with_suffix(".py"), path / "__init__.py")
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 

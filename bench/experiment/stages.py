@@ -46,14 +46,16 @@ def stage(
     """
     if experiment.looks:
         look_stages.check_folds(experiment)
-    tune, untuned = experiment.tune, plan.plan(experiment, root)
+    tune = experiment.tune
+    if tune is not None:
+        arms = len(design.arms(experiment))
+        _check_size(experiment, tune, arms)
+    untuned = plan.plan(experiment, root)
     if experiment.looks:
         return look_stages.to_next_look(experiment, untuned, store, accepted or {})
     if tune is None:
         return Stage(untuned)
     search = _Search(experiment, tune, root, store, accepted or {})
-    arms = len(untuned) // len(experiment.all_seeds)
-    _check_size(experiment, tune, arms)
     ends: Ends = tuple((0, 0) for _ in tune.grid)
     while True:
         tried, best = search.trials(ends), search.best(ends)

@@ -111,9 +111,10 @@ def styled(draw: Callable[P, Figure | None]) -> Callable[P, Figure | None]:
             figure = draw(*args, **kwargs)
             engine = None if figure is None else figure.get_layout_engine()
             if figure is not None and engine is not None:
-                # Laid out here, once; otherwise each file that is made of it would do so again.
+                # Laid out here, once; otherwise each file that is made of it would do so again,
+                # and with any engine, even "none", be drawn twice.
                 engine.execute(figure)
-                figure.set_layout_engine("none")
+                figure.set_layout_engine(None)
             return figure
 
     return drawn

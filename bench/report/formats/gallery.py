@@ -120,9 +120,10 @@ class _Painter:
 
 def _indexed(picture: Picture) -> Image.Image:
     """Return a picture of few colours as one with a table of them, a third as large."""
-    colours, places = np.unique(picture.reshape(-1, 3), axis=0, return_inverse=True)
-    indexed = Image.fromarray(places.reshape(picture.shape[:2]).astype(np.uint8), "P")
-    indexed.putpalette(colours.tobytes())
+    packed = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    colours, places = np.unique(packed, return_inverse=True)
+    indexed = Image.fromarray(places.reshape(packed.shape).astype(np.uint8), "P")
+    indexed.putpalette(b"".join(int(colour).to_bytes(3, "big") for colour in colours))
     return indexed
 
 

@@ -52,7 +52,7 @@ def test_a_second_run_measures_nothing(finished, bench):
     assert {path: path.read_bytes() for path in trials.iterdir()} == before
 
 
-def test_a_report_is_the_same_bytes_every_time(finished, bench):
+def test_a_report_is_the_same_bytes_every_time(finished, bench, without_figures):
     def files():
         bench("report")
         report = finished / "results" / "small" / "report"
@@ -132,7 +132,7 @@ def test_quiet_says_nothing(finished, bench):
     assert bench("run", "small.yaml", "--quiet") == (0, "", "")
 
 
-def test_a_failing_trial_is_named_and_the_status_is_1(here, bench):
+def test_a_failing_trial_is_named_and_the_status_is_1(here, bench, without_figures):
     broken = ["--set", "train.small_images=drop", "--set", "train.crop_size=500"]
     status, _, err = bench("run", "small.yaml", *broken)
     assert status == 1
@@ -304,7 +304,7 @@ def test_a_folder_of_ones_own_that_is_broken(own, bench, spoil, expected):
         assert word in err
 
 
-def test_the_same_picture_in_two_splits_is_named(own, bench):
+def test_the_same_picture_in_two_splits_is_named(own, bench, without_figures):
     command = ["data", "check", "folder", "--set", f"path={own}"]
     same = cv2.imread(str(own / "images/train/1.png"))
     cv2.imwrite(str(own / "images/val/0.png"), same ^ 1)
@@ -340,7 +340,7 @@ def test_training_on_a_folder_of_ones_own(own, bench):
     assert (status, err) == (0, "")
 
 
-def test_the_msrc_study_at_a_size_for_tests(here, bench, real_data):
+def test_the_msrc_study_at_a_size_for_tests(here, bench, real_data, without_figures):
     shrink = ["model.base_channels=2", "model.depth=2", "train.epochs=1", "train.crop_size=64",
               "train.precision=fp32", "train.threads=1", "seeds=1", "factors.train.loss=[ce]",
               "factors.model.upsampling=[bilinear]", "include=[]"]  # fmt: skip
@@ -438,7 +438,7 @@ def test_an_interruption_prints_the_line_that_resumes(here, bench):
     assert not (here / "results").exists()
 
 
-def test_the_line_for_the_report_finds_the_results(here, bench):
+def test_the_line_for_the_report_finds_the_results(here, bench, without_figures):
     _, out, _ = bench("run", "small.yaml", "--set", "seeds=1", "--results", "my results")
     line = out.strip().rpartition("for the report: ")[2]
     assert bench(*shlex.split(line)[3:])[0] == 0

@@ -1,9 +1,5 @@
 """Skip what is stored, measure the rest, and keep going; also after a kill."""
 
-import os
-import signal
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +14,6 @@ from bench.execution.prepare import Prepared
 from bench.execution.progress import Progress
 from bench.execution.run_experiment import run_experiment
 from bench.experiment import plan
-from bench.experiment.code_digest import ROOT
 from bench.experiment.config import Experiment
 from bench.experiment.context import Measured
 from bench.experiment.stage import Stage
@@ -247,60 +242,3 @@ def test_an_interruption_keeps_what_is_finished(bench):
     bench.calls.clear()
     assert bench.run().stored == 2
     assert len(bench.calls) == 4
-
-
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-import torch
-from rich.console import Console
-from bench.execution import accuracy
-from bench.execution.executors import in_process
-from bench.execution.job import Job
-from bench.execution.progress import Progress
-from bench.execution.prepare import Prepared
-from bench.execution.run_experiment import run_experiment
-from bench.experiment import plan
-from bench.experiment.config import Experiment
-from bench.experiment.context import Measured
-from bench.experiment.stage import Stage
-from bench.store.folder import Store
-from bench.store.results import AccuracyResult
-
-folder, allowed = Path(sys.argv[1]), int(sys.argv[2])
-described = Experiment.model_validate({experiment!r})
-calls = 0
-result = AccuracyResult(
-    classes=("a",), palette=((0, 0, 0),), split="val", chosen_epoch=1, metrics={{}}, counts={{}}
-)
-def measure(settings, seed, context):
-    global calls
-    if calls == allowed:
-        os.kill(os.getpid(), signal.SIGKILL)
-    calls += 1
-    (folder / f"{{settings.train.loss}}-{{seed}}").open("a").write("x")
-    return Measured(result)
-accuracy.measure = measure
-store, trials = Store(folder / "small"), plan.plan(described, folder)
-cpu = torch.device("cpu")
-prepared = Prepared("command", described, Stage(trials), store, folder, cpu, 0, in_process)
-run_experiment(prepared, Progress(Console(quiet=True)))
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_after_a_kill_nothing_is_measured_twice(tmp_path):
-    script = SCRIPT.format(experiment=EXPERIMENT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-    def start(allowed):
-        command = [sys.executable, "-c", script, str(tmp_path), str(allowed)]
-        return subprocess.run(command, env=environment, check=False).returncode
-
-    assert start(4) == -signal.SIGKILL
-    assert len(Store(tmp_path / "small").keys()) == 4
-    assert start(99) == 0
-    assert len(Store(tmp_path / "small").keys()) == 6
-    measured = [path for path in tmp_path.iterdir() if path.is_file()]
-    assert len(measured) == 6
-    assert all(path.read_text() == "x" for path in measured)

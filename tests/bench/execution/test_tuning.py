@@ -168,10 +168,18 @@ def test_a_run_that_diverges_counts_as_the_worst(sweep):
     assert chosen(sweep.plan)["ce"][0] == 0.01  # at 0.1 it would be better, if it trained
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing stops."""
+    with pytest.MonkeyPatch.context() as patch:
+        sweep = Sweep(tmp_path_factory.mktemp("whole"), patch)
+        sweep.best = {"ce": 1.0, "dice": 0.01}
+        sweep.run()
+        return sweep
+
+
 @pytest.mark.parametrize("calls", [0, 1, 11, 12, 15, 17, 23])
-def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same_end(
-    sweep, calls, tmp_path, monkeypatch
-):
+def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same_end(whole, sweep, calls):
     sweep.best = {"ce": 1.0, "dice": 0.01}
     sweep.stop_after = calls
     with pytest.raises(Interrupted):
@@ -180,9 +188,6 @@ def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same_end(
     assert plan is None or len(plan.trials) == 4
     sweep.stop_after = math.inf
     sweep.run()
-    whole = Sweep(tmp_path / "whole", monkeypatch)
-    whole.best = sweep.best
-    whole.run()
     assert sweep.plan.tuning == whole.plan.tuning
     assert sweep.plan.trials == whole.plan.trials
     assert sorted(sweep.calls) == sorted(whole.calls)

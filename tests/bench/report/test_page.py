@@ -30,9 +30,10 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def written(example):
+def written(document, tmp_path_factory):
     """Return a function: name of an example → the path of its page."""
-    return functools.cache(lambda name: write.write(example(name), ["html"]))
+    folder = tmp_path_factory.mktemp("pages")
+    return functools.cache(lambda name: write.write_html(document(name), folder / name))
 
 
 @pytest.fixture
