@@ -18,7 +18,8 @@ def test_there_are_committed_results():
 
 
 @pytest.mark.parametrize("store", STORES, ids=lambda path: path.name)
-def test_reports_are_made_again_byte_for_byte(store, tmp_path):
+def test_reports_are_made_again_byte_for_byte(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "encode", lambda figure, suffix: b"")  # no figure is compared
     copy = tmp_path / store.name
     shutil.copytree(store, copy, ignore=shutil.ignore_patterns("report"))
     write.write(Store(copy), list(MADE))

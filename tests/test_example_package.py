@@ -80,7 +80,7 @@ def test_all_its_parts_are_ablated_and_a_changed_constant_makes_its_trials_stale
     assert all("focal_tversky" in line for line in stale)
     assert len(stale) == 2
 
-    assert stranger("report", "my_idea")[::2] == (0, "")
+    assert stranger("report", "my_idea", "--format", "md")[::2] == (0, "")
     page = (stranger.folder / "results/my_idea/report/report.md").read_text(encoding="utf-8")
     assert "missing classes" in page
     assert "different versions of the code" not in page

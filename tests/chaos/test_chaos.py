@@ -81,7 +81,7 @@ def test_two_runners_share_a_folder(chaos):
 
 def test_every_damaged_file_is_found_named_and_mended(chaos):
     found = chaos("damage", 20 if FULL else 1)
-    assert found["harmed"] >= 20
+    assert found["harmed"] >= (20 if FULL else 10)
     assert found["tables that differ"] == 0
     assert found["found"] == found["named"] == found["mended"] == found["harmed"]
 

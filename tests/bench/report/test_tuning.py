@@ -143,7 +143,7 @@ def test_without_tuning_no_table_of_it_is_written(make_store, without_figures):
     assert not list(folder.glob("tuning*"))
 
 
-def test_a_store_of_tuned_arms_as_run_leaves_it_is_reported(real_trials, tmp_path):
+def test_a_store_of_tuned_arms_as_run_leaves_it_is_reported(real_trials, tmp_path, without_figures):
     source = measured.tuned(real_trials)
     store = Store(tmp_path / "real")
     shutil.copytree(source.folder, store.folder, dirs_exist_ok=True)
