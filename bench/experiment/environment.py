@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import platform
@@ -13,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import nvml
 from bench.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -189,26 +189,11 @@ def _check_architecture(device: torch.device) -> None:
 
 def _gpu(device: torch.device) -> dict[str, Any]:
     """Return the driver's version and the power limit of a GPU."""
-    with contextlib.ExitStack() as opened:
-        found: tuple[Any, Any] = _told(lambda: _nvml(device, opened)) or (None, None)
-        nvml, handle = found
-        limit = _told(lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3)  # from milliwatts
-        return {
-            "driver": _told(lambda: str(nvml.nvmlSystemGetDriverVersion())),
-            "power_limit_w": limit,
-        }
 
+    def ask() -> dict[str, Any] | None:
+        with nvml.opened(device) as gpu:
+            if gpu is None:
+                return None
+            return {"driver": gpu.driver(), "power_limit_w": gpu.power_limit_w()}
 
-def _nvml(device: torch.device, opened: contextlib.ExitStack) -> tuple[Any, Any]:
-    """Return NVML, initialised until ``opened`` is closed, and its handle of a GPU."""
-    import pynvml as nvml
-    import torch
-
-    nvml.nvmlInit()
-    opened.callback(nvml.nvmlShutdown)
-    # By its UUID, since torch's and NVML's numbers may differ.
-    uuid = torch.cuda.get_device_properties(device).uuid
-    for name in (f"GPU-{uuid}", f"MIG-{uuid}"):
-        with contextlib.suppress(nvml.NVMLError):
-            return nvml, nvml.nvmlDeviceGetHandleByUUID(name)
-    return nvml, None
+    return _told(ask) or {"driver": None, "power_limit_w": None}
