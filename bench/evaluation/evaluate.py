@@ -42,6 +42,11 @@ class EvaluateSettings(Settings):
     extremes: int = Field(
         2, ge=0, description="of the worst and of the best images, how many are kept as well"
     )
+    pictures: Literal["all", "predictions"] = Field(
+        "all",
+        description="predictions: keep neither these images nor their truth, which may not be "
+        "anybody's to publish",
+    )
     tta: Literal["none", "rotations"] = Field(
         "none", description="average the final predictions over turned and mirrored inputs"
     )
@@ -66,7 +71,7 @@ class EvaluateSettings(Settings):
         What is kept decides neither; nor does how often a training is watched by which no epoch is
         chosen, unless what is seen then ``stops`` it.
         """
-        shown = {"panels", "extremes", "checkpoint"}
+        shown = {"panels", "extremes", "pictures", "checkpoint"}
         if self.keep != "best" and not stops:
             shown.add("every")
         return self.model_dump(mode="json", exclude=shown)

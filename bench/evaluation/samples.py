@@ -42,14 +42,22 @@ def choose(counts: ImageCounts, settings: EvaluateSettings) -> list[dict[str, An
 
 
 def keep(
-    chosen: Iterable[dict[str, Any]], model: nn.Module, split: Split, predictor: Predictor, put: Put
+    chosen: Iterable[dict[str, Any]],
+    model: nn.Module,
+    split: Split,
+    predictor: Predictor,
+    put: Put,
+    *,
+    predictions_only: bool = False,
 ) -> list[dict[str, Any]]:
     """Store the image, truth and prediction of each example; return them with the stored names."""
     kept = []
     for example in chosen:
         image, mask = split.read(example["name"])
         prediction = predictor.labels(model, [image])[0]
-        pictures = {"image": picture(image)[..., ::-1], "truth": mask, "prediction": prediction}
+        pictures = {"prediction": prediction}
+        if not predictions_only:
+            pictures |= {"image": picture(image)[..., ::-1], "truth": mask}
         for kind, shown in pictures.items():
             png = cv2.imencode(".png", np.ascontiguousarray(shown))[1]
             example = {**example, kind: put(bytes(png), ".png")}

@@ -59,7 +59,16 @@ def score(
         "split": wanted.split,
         "metrics": {**scores(counts), **per_image.metrics()},
         "pictures": pictures.about(dataset.in_channels, dataset.bits) or None,
-        "examples": tuple(samples.keep(chosen, model, evaluated, views, put)),
+        "examples": tuple(
+            samples.keep(
+                chosen,
+                model,
+                evaluated,
+                views,
+                put,
+                predictions_only=wanted.pictures == "predictions",
+            )
+        ),
         "note": dataset.note or None,
     }
     details = {

@@ -108,8 +108,7 @@ def _without_damaged_pictures(
             continue
         intact = []
         for example in record.accuracy.examples:
-            blobs = (example.image, example.truth, example.prediction)
-            problems = [why for blob in blobs for _, why in check_blob(store, blob)]
+            problems = [why for blob in example.blobs for _, why in check_blob(store, blob)]
             damaged += problems
             intact += [] if problems else [example]
         result = record.accuracy.model_copy(update={"examples": tuple(intact)})

@@ -49,9 +49,14 @@ class Example(Stored):
     iou: Share | None = Field(
         None, description="mean IoU of the image, over the classes that it has or is given"
     )
-    image: Blob = Field(description="blob of the image")
-    truth: Blob = Field(description="blob of its labels, 8 bits, 255 = void")
+    image: Blob | None = Field(None, description="blob of the image; null: it was not kept")
+    truth: Blob | None = Field(None, description="blob of its labels, 8 bits, 255 = void")
     prediction: Blob = Field(description="blob of the predicted labels")
+
+    @property
+    def blobs(self) -> list[str]:
+        """Names of the pictures that are kept."""
+        return [name for name in (self.image, self.truth, self.prediction) if name is not None]
 
 
 PeakOf = Literal["allocated", "reserved", "process"]
@@ -155,7 +160,7 @@ class AccuracyResult(Stored):
     @property
     def blobs(self) -> list[str]:
         """Names of all pictures and checkpoints."""
-        pictures = [name for e in self.examples for name in (e.image, e.truth, e.prediction)]
+        pictures = [name for example in self.examples for name in example.blobs]
         return pictures if self.checkpoint is None else [*pictures, self.checkpoint]
 
 

@@ -180,8 +180,14 @@ def notes(results: Analysis) -> list[str]:
 def pictures(results: Analysis) -> list[str]:
     """Return what the pictures of images show, where they are not shown as they are."""
     accuracies = (one.accuracy for one in results.records.values() if one.status == DONE)
-    found = (one.pictures for one in accuracies if one is not None and one.examples)
-    return list(dict.fromkeys(text for text in found if text))
+    shown = [one for one in accuracies if one is not None and one.examples]
+    found = [one.pictures for one in shown if one.pictures]
+    if any(example.image is None for one in shown for example in one.examples):
+        found.append(
+            "Images and their truth are not stored here; a run with evaluate.pictures=all shows "
+            "them beside the predictions."
+        )
+    return list(dict.fromkeys(found))
 
 
 def study_scores(results: Analysis) -> dict[str, pd.DataFrame]:

@@ -35,14 +35,17 @@ def panels(results: Analysis) -> Figure | None:
         return picture
 
     usual = Counter(record.seed for record in records.values()).most_common(1)[0][0]
-    looks = {"image": INK, "truth": INK}
+    looks: dict[str, str] = {}
     grid: dict[str, dict[str, Picture]] = {}  # image → title of a column → picture
     for name, found in images.items():
         first, one = next(iter(found.items()))
-        grid[name] = {
-            "image": read_image(results.store, one.image),
-            "truth": paint(first, one.truth),
-        }
+        grid[name] = {}
+        if one.image is not None:
+            looks["image"] = INK
+            grid[name]["image"] = read_image(results.store, one.image)
+        if one.truth is not None:
+            looks["truth"] = INK
+            grid[name]["truth"] = paint(first, one.truth)
         for arm, example in found.items():
             seed = records[arm].seed
             title = arm if seed == usual else f"{arm} (seed {seed})"
@@ -64,7 +67,8 @@ def _compose(
     grid: Mapping[str, Mapping[str, Picture]], looks: Mapping[str, str], legend: Sequence[Patch]
 ) -> Figure:
     width = min(_WIDEST, WIDTH / len(looks) - 0.12)  # inches
-    aspects = [min(1.0, len(row["image"]) / row["image"].shape[1]) for row in grid.values()]
+    shapes = [next(iter(row.values())).shape for row in grid.values()]
+    aspects = [min(1.0, height / width) for height, width, _ in shapes]
     titles = [wrapped(title, width) for title in looks]
     widest = max(text_width(str(patch.get_label())) for patch in legend)
     per_row = max(1, int(WIDTH / (0.55 + widest)))

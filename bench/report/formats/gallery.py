@@ -54,6 +54,11 @@ class Gallery:
     void: bool  # whether some pixels are void
     about: tuple[str, ...] = ()  # what pictures of images show, if not all of them
 
+    @property
+    def comparable(self) -> bool:
+        """Whether predictions can be laid over their images, or beside the truth."""
+        return any(shot.kind == "image" for scene in self.compared for shot in scene.shots)
+
 
 def gallery(results: Analysis) -> Gallery | None:
     """Choose pictures for a page and encode them; None where none are stored."""
@@ -93,17 +98,25 @@ class _Painter:
     ) -> Scene:
         """Return an image with its truth and predictions, title → whose they are."""
         record, example = next(iter(predictions.values()))
-        photo = Image.fromarray(read_image(self._results.store, example.image))
-        source = _uri(photo, "webp", quality=_QUALITY)
-        image = Shot("image", "image", f"{name}, the image", source, photo.size)
-        truth = self._labels("truth", "truth", record, example)
-        found = (self._labels("prediction", title, *of) for title, of in predictions.items())
-        return Scene(name, note, (image, truth, *found))
+        shots = []
+        if example.image is not None:
+            photo = Image.fromarray(read_image(self._results.store, example.image))
+            source = _uri(photo, "webp", quality=_QUALITY)
+            shots.append(Shot("image", "image", f"{name}, the image", source, photo.size))
+        if example.truth is not None:
+            shots.append(self._labels("truth", "truth", record, example, example.truth))
+        for title, (of, one) in predictions.items():
+            shots.append(self._labels("prediction", title, of, one, one.prediction))
+        return Scene(name, note, tuple(shots))
 
     def _labels(
-        self, kind: Literal["truth", "prediction"], title: str, record: Record, example: Example
+        self,
+        kind: Literal["truth", "prediction"],
+        title: str,
+        record: Record,
+        example: Example,
+        blob: str,
     ) -> Shot:
-        blob = example.truth if kind == "truth" else example.prediction
         colours, found = painted(self._results, record, blob)
         self.occurring |= found.keys()
         shown = ", ".join(

@@ -141,6 +141,14 @@ def test_the_worst_and_best_images_are_kept_too():
         assert panel.iou == pytest.approx(by_image[panel.name], abs=1e-12)
 
 
+def test_images_and_their_truth_can_be_left_out():
+    _, found, blobs = measure(evaluate={"panels": 2, "extremes": 0, "pictures": "predictions"})
+    assert [(one.image, one.truth) for one in found.result.examples] == [(None, None)] * 2
+    predictions = {one.prediction for one in found.result.examples}
+    assert {name for name in blobs if name.endswith(".png")} == predictions
+    assert predictions <= set(found.result.blobs)
+
+
 def test_no_image_is_both_worst_and_best():
     _, found, _ = measure(evaluate={"panels": 0, "extremes": 2})
     panels = found.result.examples

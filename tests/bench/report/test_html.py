@@ -18,10 +18,12 @@ from bench.report.content.table import MOST_ROWS
 from bench.report.document import Document
 from bench.report.figures.encode import light_and_dark
 from bench.report.figures.examples import paint, read_labels
+from bench.report.figures.panels import panels
 from bench.report.formats import html
 from bench.report.formats.gallery import gallery
 from bench.report.formats.strips import Strips
 from tests.bench.conftest import EXAMPLES
+from tests.bench.made_stores import details_json
 
 EMPTY = {"meta", "img", "input", "br", "wbr"}  # elements that have no end
 
@@ -199,6 +201,27 @@ def test_pictures_are_chosen_named_and_bounded(document):
         for shot in scene.shots:
             assert shot.source.startswith("data:image/")
             assert len(shot.source) < 30_000
+
+
+def test_predictions_are_shown_without_the_images_that_are_not_kept(make_store, without_figures):
+    store = make_store()
+    for record in list(store.records()):
+        examples = tuple(
+            one.model_copy(update={"image": None, "truth": None})
+            for one in record.accuracy.examples
+        )
+        result = record.accuracy.model_copy(update={"examples": examples})
+        details = details_json(store, record.key)
+        store.commit(record.model_copy(update={"result": result, "details": ""}), details)
+    results = load(store)
+    found = gallery(results)
+    assert {shot.kind for scene in found.compared for shot in scene.shots} == {"prediction"}
+    figure = panels(results)
+    titles = {axes.get_title(loc=side) for axes in figure.axes for side in ("left", "center")}
+    assert titles - {""} == set(results.arms)
+    text = write.write(store, ["html"]).read_text("utf-8")
+    assert "Images and their truth are not stored here" in text
+    assert 'class="looks"' not in text
 
 
 def test_pictures_of_labels_keep_every_pixel(document):
