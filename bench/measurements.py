@@ -23,6 +23,7 @@ class Measurement:
     trains: bool = False  # whether a trial trains a network, with epochs, classes and predictions
     fresh_process: bool = False  # whether a trial needs a process that did nothing before
     exclusive: bool = False  # whether a trial needs a device for itself
+    by_device: bool = False  # whether results of different devices are never compared
     # Whether trials run in balanced orders within each replicate, so that what changes slowly,
     # such as the machine's temperature, affects every arm alike.
     shuffled: bool = False
@@ -49,6 +50,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         tolerance=0.05,
         fresh_process=True,
         exclusive=True,
+        by_device=True,
         shuffled=True,
         ratios=True,
         results=frozenset({"oom"}),  # that a network does not fit is an answer to how fast it is

@@ -37,6 +37,9 @@ Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds that a trial
 Stale = Annotated[
     bool, typer.Option("--accept-stale", help="Take results of other code or data as they are.")
 ]
+Busy = Annotated[
+    bool, typer.Option("--accept-busy", help="Time on a machine that does other work too.")
+]
 ExecutorName = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
 Address = Annotated[str | None, typer.Option(help="Of the cluster, for ray.")]
 Mps = Annotated[str, typer.Option(help="How trials share a GPU at once: auto, on or off.")]
@@ -60,6 +63,7 @@ def run(
     executor: ExecutorName = "local",
     address: Address = None,
     mps: Mps = "auto",
+    accept_busy: Busy = False,
     budget: Time = None,
     dry_run: DryRun = False,
     quiet: Quiet = False,
@@ -83,6 +87,7 @@ def run(
             executor=executor,
             address=address,
             mps=mps,
+            accept_busy=accept_busy,
             budget=begun,
         )
         for one in config.load_all(experiment, settings or ())

@@ -6,13 +6,17 @@ import importlib
 import platform
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.components.names import Component
 from bench.errors import UserError
-from bench.experiment import code_digest, data_digest, environment
+from bench.experiment import code_digest, data_digest, device_identity, environment
 from bench.experiment.trial import Trial
 from bench.measurements import Measurement
 from bench.training.models import ENCODER
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Changed(UserError):
@@ -42,6 +46,19 @@ def check_code(trial: Trial, measurement: Measurement) -> None:
         raise Changed(
             f"torch or another package on {platform.node()} is not the version that the run was "
             f"planned with; {again}"
+        )
+
+
+def check_device(trial: Trial, device: torch.device) -> None:
+    """Raise Changed if a trial is to be timed on another device than it was planned for."""
+    planned = trial.provenance.get("device")
+    if planned is None:
+        return
+    found = device_identity.of(device)
+    if found != planned:
+        raise Changed(
+            f"--device: the run was planned for {planned}, and {device} of {platform.node()} is "
+            f"{found}: times of two devices are not compared; name one, such as --device cuda:0"
         )
 
 

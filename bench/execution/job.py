@@ -39,7 +39,8 @@ class Job:
 
     ``root`` is the folder of the datasets, ``workers`` counts loader processes, ``attempts`` how
     often the trial was tried when the runner last looked. Of a ``training`` that is stored the
-    weights are scored, and nothing is trained.
+    weights are scored, and nothing is trained. With ``accept_busy``, what is timed may be timed on
+    a machine that does other work too.
     """
 
     trial: Trial
@@ -51,6 +52,7 @@ class Job:
     workers: int = 0
     attempts: int = 0
     training: StoredTraining | None = None
+    accept_busy: bool = False
 
 
 def perform(
@@ -70,6 +72,7 @@ def perform(
         Unwritable: if results cannot be written.
     """
     as_planned.check_code(job.trial, job.measurement)
+    as_planned.check_device(job.trial, torch.device(job.device))
     return _stored(job, lambda: _measured(job, on_epoch, stop))
 
 
@@ -131,6 +134,7 @@ def _measured(job: Job, on_epoch: OnEpoch, stop: Stop) -> tuple[Record, dict[str
         on_epoch=note,
         checkpointer=Checkpointer(partial(store.read_partial, key), write, stop=stop),
         training=job.training,
+        accept_busy=job.accept_busy,
     )
     started, clock = datetime.now(UTC), time.perf_counter()
     status, reason, measured = "done", None, Measured()

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.execution import executors
 from bench.execution.budget import Budget
 from bench.execution.executors import Executor
-from bench.experiment import config, environment, layers, stages
+from bench.experiment import config, device_identity, environment, layers, stages
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Stale
 from bench.experiment.stage import Stage
@@ -41,6 +41,8 @@ class Prepared:
     executor: Executor
     jobs: int = 1  # how many trials are measured at once
     budget: Budget | None = None  # of time
+    timed_on: str | None = None  # the device, where results of two devices are never compared
+    accept_busy: bool = False  # whether a machine that does other work too is taken as it is
     note: str | None = None  # what a user should know of the device that was chosen
 
     @property
@@ -52,7 +54,9 @@ class Prepared:
         """Return the next stage, in which more is planned or decided; None where nothing is."""
         if self.experiment.tune is None and not self.experiment.looks:
             return None
-        following = stages.stage(self.experiment, self.root, self.store, accepted)
+        following = stages.stage(
+            self.experiment, self.root, self.store, accepted, device=self.timed_on
+        )
         now = self.stage
         if (following.tuning, following.said) == (now.tuning, now.said):
             return None
@@ -72,13 +76,15 @@ def prepare(
     executor: str = "local",
     address: str | None = None,
     mps: str = "auto",
+    accept_busy: bool = False,
     budget: Budget | None = None,
 ) -> Prepared:
     """Read an experiment, plan its trials, and choose where they are measured.
 
-    The arguments are those of ``bench.run``, and four more: loader ``workers`` (None for as many
+    The arguments are those of ``bench.run``, and five more: loader ``workers`` (None for as many
     as there are cores, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
-    the ``address`` of a Ray cluster, and how trials share a GPU (``mps``: auto, on or off).
+    the ``address`` of a Ray cluster, how trials share a GPU (``mps``: auto, on or off), and whether
+    to ``accept_busy`` machines where times are taken.
     ``jobs`` may be ``auto`` for as many as the machine has room for. The ``budget`` has begun.
     UserError if any is wrong.
     """
@@ -97,12 +103,18 @@ def prepare(
         experiment = config.load(Path(experiment), overrides)
     found = environment.find_device(device)
     measurement = MEASUREMENTS[experiment.measure]
+    if accept_busy and not measurement.exclusive:
+        raise UserError(
+            f"--accept-busy: {experiment.name} measures {experiment.measure}, which a busy machine "
+            "does not change; leave it out"
+        )
     if workers is None:
         workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1) if found.type == "cuda" else 0
     root = Path(data or os.environ.get("BENCH_DATA") or "data")
     # Ray's scheduler gives no trial to two nodes, and needs no locks.
     store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
-    stage = stages.stage(experiment, root, store)
+    timed_on = device_identity.of(found) if measurement.by_device else None
+    stage = stages.stage(experiment, root, store, device=timed_on)
     if jobs == "auto":
         threads = max(trial.arm.settings.train.threads for trial in stage.trials)
         jobs = executors.jobs_that_fit(measurement, found, threads=threads)
@@ -118,5 +130,17 @@ def prepare(
     )
     note = environment.unused_gpu() if device == "auto" else None
     return Prepared(
-        command, experiment, stage, store, root, found, workers, perform, jobs or 1, budget, note
+        command,
+        experiment,
+        stage,
+        store,
+        root,
+        found,
+        workers,
+        perform,
+        jobs or 1,
+        budget,
+        timed_on,
+        accept_busy=accept_busy,
+        note=note,
     )

@@ -184,6 +184,7 @@ def _jobs(prepared: Prepared, records: Mapping[str, Record], wanted: Iterable[st
             workers=prepared.workers,
             attempts=records[trial.key].attempts if trial.key in records else 0,
             training=stored.get(trial.key),
+            accept_busy=prepared.accept_busy,
         )
         for trial in order
         if trial.key in keys

@@ -42,17 +42,23 @@ from bench.training import losses, models
 Provenance = Mapping[str, str]
 
 
-def plan(experiment: Experiment, root: Path) -> list[Trial]:
+def plan(experiment: Experiment, root: Path, *, device: str | None = None) -> list[Trial]:
     """List the trials of an experiment, every arm with the first seed before the second.
 
-    ``root`` is the folder that holds the datasets. UserError if an arm is impossible, two arms are
-    the same, or data is missing.
+    ``root`` is the folder that holds the datasets, and ``device`` says what times are of, where a
+    measurement depends on it. UserError if an arm is impossible, two arms are the same, or data is
+    missing.
     """
-    return of_arms(experiment, design.arms(experiment), experiment.all_seeds, root)
+    return of_arms(experiment, design.arms(experiment), experiment.all_seeds, root, device=device)
 
 
 def of_arms(
-    experiment: Experiment, arms: list[Arm], seeds: Sequence[int], root: Path
+    experiment: Experiment,
+    arms: list[Arm],
+    seeds: Sequence[int],
+    root: Path,
+    *,
+    device: str | None = None,
 ) -> list[Trial]:
     """List the trials of some arms, every arm with the first seed before the second.
 
@@ -75,7 +81,7 @@ def of_arms(
         _check_arm(experiment, arm, dataset)
         contract.check(arm.settings, experiment.measure, dataset, tried)
     made_of: dict[str, tuple[Arm, Provenance]] = {}
-    for arm, provenance in zip(arms, _provenances(experiment, arms, datasets), strict=True):
+    for arm, provenance in zip(arms, _provenances(experiment, arms, datasets, device), strict=True):
         digest = _digest(experiment.measure, arm, provenance)
         if digest in made_of:
             raise UserError(
@@ -254,7 +260,7 @@ def _check_groups(experiment: Experiment, names: Sequence[str]) -> None:
 
 
 def _provenances(
-    experiment: Experiment, arms: list[Arm], datasets: Sequence[Dataset]
+    experiment: Experiment, arms: list[Arm], datasets: Sequence[Dataset], device: str | None
 ) -> list[Provenance]:
     """Return the digests of each arm; the images of each dataset are digested once."""
     measure = experiment.measure
@@ -266,6 +272,7 @@ def _provenances(
     components = [arm.settings.components(measure) for arm in arms]
     code = {one: code_digest.of_components(one) for one in dict.fromkeys(components)}
     shared = {"code": code_digest.of_measurement(measure), "versions": environment.versions()}
+    shared |= {} if device is None else {"device": device}
     return [
         {
             "data": images[read],

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.experiment import device_identity
 from bench.experiment.trial import Trial, TrialSettings
 from bench.measurements import MEASUREMENTS
 from bench.store import claims, damage, files
@@ -27,6 +28,7 @@ from bench.store.records import Record, is_final
 
 Tell = Callable[[str], None]
 
+DEVICE = "device"  # in the provenance of what is timed: times of two are never compared
 _WAIT = 0.2  # seconds until it is tried again
 
 
@@ -36,7 +38,7 @@ class Stale:
 
     planned: str  # the key that the trial has in the plan
     record: Record
-    differs: tuple[str, ...]  # what is not the same: settings, code, data, versions
+    differs: tuple[str, ...]  # what is not the same: settings, code, data, versions, device
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ class Review:
         """Say what was put aside, and what was taken although it differs."""
         for line in self.damaged:
             yield f"{line}; moved to damaged/, and measured again"
+        elsewhere = [one for one in self.archived if DEVICE in one.differs]
+        for records in _by_difference(elsewhere):
+            yield f"{records}: measured again here (kept in {self.archive})"
         kept = f"kept in {self.archive}; --accept-stale takes finished ones as they are"
-        for records in _by_difference(self.archived):
+        for records in _by_difference(one for one in self.archived if one not in elsewhere):
             yield f"{records}: measured again ({kept})"
         for records in _by_difference(self.accepted.values()):
             yield f"{records}: taken as they are (--accept-stale)"
@@ -62,7 +67,10 @@ class Review:
 def _by_difference(stale: Iterable[Stale]) -> list[str]:
     """Return how many trials were stored, and for what other than is planned."""
     counts = Counter(", ".join(one.differs) or "experiments" for one in stale)
-    return [f"{n} trial{'s' * (n > 1)} stored for other {what}" for what, n in counts.items()]
+    return [
+        f"{n} trial{'s' * (n > 1)} stored for other {what.replace(DEVICE, 'devices')}"
+        for what, n in counts.items()
+    ]
 
 
 @contextlib.contextmanager
@@ -94,7 +102,8 @@ def joined(store: Store, trials: Sequence[Trial], tell: Tell) -> Iterator[contex
 def review(store: Store, trials: Sequence[Trial], *, accept_stale: bool = False) -> Review:
     """Make a results folder ready for a run that has it alone.
 
-    With ``accept_stale``, finished records of other code, data or versions are taken as they are.
+    With ``accept_stale``, finished records of other code, data or versions are taken as they are;
+    times of another device never are.
     UserError if something cannot be moved or removed.
     """
     keys = {trial.key for trial in trials}
@@ -147,6 +156,8 @@ def _differences(trial: Trial, record: Record) -> tuple[str, ...]:
     other = _contradict(trial.arm.effective, record.settings, defaults)
     ours, theirs = trial.provenance, record.provenance
     changed = [name for name in ours if theirs.get(name) != ours[name]]
+    if DEVICE in changed and device_identity.recorded(record.environment) == ours[DEVICE]:
+        changed.remove(DEVICE)  # an older record, whose key was not made of it
     return (*(["settings"] if other else []), *changed)
 
 
@@ -165,7 +176,9 @@ def _newest(store: Store, found: Iterable[Stale]) -> dict[str, Stale]:
     usable = [
         one
         for one in found
-        if "settings" not in one.differs and is_final(one.record) and not store.has(one.planned)
+        if not {"settings", DEVICE} & {*one.differs}
+        and is_final(one.record)
+        and not store.has(one.planned)
     ]
     return {one.planned: one for one in sorted(usable, key=lambda one: one.record.started)}
 

@@ -38,8 +38,12 @@ def stage(
     root: Path,
     store: Store,
     accepted: Mapping[str, Stale] | None = None,
+    *,
+    device: str | None = None,
 ) -> Stage:
     """Return what is planned now; ``root`` is the folder that holds the datasets.
+
+    ``device`` says what times are of, where a measurement depends on it.
 
     Of ``accepted``, key of a trial → the record of another version that is taken for it. UserError
     if an arm is impossible, two arms are the same, data is missing, or looks decide nothing.
@@ -50,7 +54,7 @@ def stage(
     if tune is not None:
         arms = len(design.arms(experiment))
         _check_size(experiment, tune, arms)
-    untuned = plan.plan(experiment, root)
+    untuned = plan.plan(experiment, root, device=device)
     if experiment.looks:
         return look_stages.to_next_look(experiment, untuned, store, accepted or {})
     if tune is None:
