@@ -125,7 +125,7 @@ def _sample(
     warm = timing.warm_up(workload.call, clock, window=given.window, limit=given.warm_up)
     memory.reset(device)
     states = {"before": device_state.look(gpu)}
-    with sampling.watching(gpu) as seen:
+    with sampling.watching(gpu, now=clock.now) as seen:
         windows = timing.measure_until(
             workload.call,
             clock,

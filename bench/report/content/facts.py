@@ -93,13 +93,16 @@ def absent_classes(results: Analysis) -> dict[str, list[str]]:
     return {split: [*names] for split, names in absent.items() if names}
 
 
-def mixed(results: Analysis) -> dict[str, int]:
-    """Return how many versions of the code, and devices, trials were measured with."""
-    records = results.records.values()
-    return {
-        "versions of the code": len({one.provenance.get("code") for one in records}),
-        "devices": len({one.environment.get("device_name") for one in records}),
-    }
+def versions(results: Analysis) -> int:
+    """Return how many versions of the code trials were measured with."""
+    return len({one.provenance.get("code") for one in results.records.values()})
+
+
+def devices(results: Analysis) -> list[str]:
+    """Return the devices that trials were measured on, each with their number."""
+    names = (one.environment.get("device_name") for one in results.records.values())
+    counts = Counter(str(name) for name in names)
+    return [f"{name} ({number})" for name, number in counts.items()]
 
 
 def scored(results: Analysis, column: str) -> list[str]:

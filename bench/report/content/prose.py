@@ -11,7 +11,16 @@ import jinja2
 from bench import metrics
 from bench.analysis.analysis import Analysis
 from bench.analysis.effects.estimates import OWN_ERROR_FROM
-from bench.report.content import collapse, facts, numbers, other_metrics, planning, tuning, words
+from bench.report.content import (
+    collapse,
+    facts,
+    numbers,
+    other_metrics,
+    planning,
+    timed,
+    tuning,
+    words,
+)
 
 MOST_LOOKS = 20  # that a sentence names
 MOST_NAMED = 5  # files or trials that a warning names
@@ -58,6 +67,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["by"] = lambda value, macro: macro(value)
     environment.globals |= {"facts": facts, "words": words, "tuned": tuning}
     environment.globals |= {"lost": collapse, "by_metric": other_metrics, "planned": planning}
+    environment.globals["timed"] = timed
     environment.globals |= {"most_named": MOST_NAMED, "most_looks": MOST_LOOKS}
     environment.globals["own_error_from"] = OWN_ERROR_FROM
     return environment
