@@ -15,6 +15,7 @@ from bench.cli import (
     compare,
     convert,
     data,
+    doctor,
     evaluate,
     export,
     mv,
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(doctor.doctor)
 app.command()(run.run)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)

@@ -64,7 +64,7 @@ class Worker:
         self.job = job if self.device is None else dataclasses.replace(job, device=self.device)
         if not self.running:
             self.pipe, theirs = multiprocessing.Pipe()
-            self.process, self.running = _started(_serve, theirs), True
+            self.process, self.running = start_process(_serve, theirs), True
             theirs.close()  # so that its end is noticed here
         self.started, self.clock = datetime.now(UTC), time.monotonic()
         with contextlib.suppress(OSError):  # dead already, which is noticed later
@@ -121,11 +121,11 @@ class Worker:
         self.pipe.close()  # which tells it to
         if self.job is None:
             self.process.join(GRACE)
-        _kill_group(self.process)
+        kill_group(self.process)
         self.process.join()
 
 
-def _started(target: Callable[[Connection], None], pipe: Connection) -> BaseProcess:
+def start_process(target: Callable[[Connection], None], pipe: Connection) -> BaseProcess:
     """Start a process that is deaf to Ctrl-C and SIGHUP, which this process acts upon."""
     linux = sys.platform == "linux"
     context = multiprocessing.get_context("forkserver" if linux else "spawn")
@@ -172,7 +172,7 @@ def _no_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _kill_group(process: BaseProcess) -> None:
+def kill_group(process: BaseProcess) -> None:
     """Kill a process and its loader processes, whether or not it is alive itself."""
     if process.pid is not None and hasattr(os, "killpg"):
         with contextlib.suppress(OSError):  # it never came to lead a group, or all of it has ended

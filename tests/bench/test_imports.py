@@ -21,6 +21,7 @@ FOLDERS = (  # low to high, as in docs/architecture.md
     {"profiling"},
     {"report"},
     {"execution"},
+    {"doctor"},
     {"cli"},
     {"__main__"},
 )

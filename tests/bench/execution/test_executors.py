@@ -80,7 +80,7 @@ from looks import look
 for _ in range(2):
     ours, theirs = Pipe()
     started = time.monotonic()
-    workers._started(look, theirs).join()
+    workers.start_process(look, theirs).join()
     print(*ours.recv(), time.monotonic() - started)
 """
 
