@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 File = Annotated[
     Path | None,
-    typer.Argument(help="A YAML file: its batches are loaded, too.", metavar="[EXPERIMENT.yaml]"),
+    typer.Argument(help="A YAML file: its data and threads are checked too.", metavar="[EXPERIMENT.yaml]"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 SCHEMA = 1
@@ -38,8 +38,8 @@ def doctor(
 ) -> int:
     """Look at this machine before anything is measured on it, and say what to mend.
 
-    Takes under a minute on a GPU, under half of one on a CPU. All numbers are written into
-    doctor-HOST.json in the folder of the results. Status 1 if something is off.
+    All numbers are written into doctor-HOST.json in the folder of the results. Status 1 if
+    something is off.
     """
     from bench.doctor import checks
 
