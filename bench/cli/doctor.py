@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 File = Annotated[
     Path | None,
-    typer.Argument(help="A YAML file: its data and threads are checked too.", metavar="[EXPERIMENT.yaml]"),
+    typer.Argument(
+        help="A YAML file: its data and threads are checked too.", metavar="[EXPERIMENT.yaml]"
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 SCHEMA = 1
