@@ -33,6 +33,7 @@ def run(
     jobs: int | None = None,
     executor: str = "local",
     accept_stale: bool = False,
+    accept_busy: bool = False,
     budget: str | None = None,
     quiet: bool = False,
 ) -> ExperimentResults:
@@ -49,10 +50,11 @@ def run(
         results: the folder that holds all results.
         data: the folder of the datasets; None for ``$BENCH_DATA``, or ``data``.
         device: ``auto``, ``cuda``, ``cuda:1``, ``mps`` or ``cpu``.
-        jobs: how many trials to measure at once, in worker processes; None: one after the other,
-            accuracy on a CPU in this process.
+        jobs: how many trials to measure at once, in worker processes; None: on a CPU as many as
+            there are cores, on GPUs one each.
         executor: ``local``, or ``ray`` for a cluster.
         accept_stale: take finished results of other code, data or versions as they are.
+        accept_busy: take times of a machine that does other work too, and say so.
         budget: how long it may take, as ``6h`` or ``1h30m``: then it stops after the epoch.
         quiet: print nothing.
 
@@ -83,6 +85,7 @@ def run(
         device=device,
         jobs=jobs,
         executor=executor,
+        accept_busy=accept_busy,
         budget=begun,
     )
     shown = progress.choose(Console(markup=False, emoji=False), quiet=quiet)

@@ -82,7 +82,7 @@ def run(
             data=data,
             device=device,
             workers=workers,
-            jobs=jobs if jobs is not None or executor == "ray" else "auto",
+            jobs=jobs,
             timeout=timeout,
             executor=executor,
             address=address,

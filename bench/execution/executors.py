@@ -90,9 +90,13 @@ def processes(
 
 def jobs_that_fit(measurement: Measurement, device: torch.device, *, threads: int) -> int | None:
     """Return how many trials of ``threads`` threads are best measured at once; None: the usual."""
-    if device.type != "cpu" or measurement.exclusive:
+    if measurement.exclusive:
         return None
-    jobs = workers_that_fit(threads)
+    jobs = 1
+    if device.type == "cpu":
+        jobs = workers_that_fit(threads)
+    elif str(device) == "cuda":  # without an index: all there are
+        jobs = torch.cuda.device_count()
     return jobs if jobs > 1 else None
 
 

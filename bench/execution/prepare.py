@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.execution import executors
 from bench.execution.budget import Budget
 from bench.execution.executors import Executor
-from bench.experiment import config, device_identity, environment, layers, stages
+from bench.experiment import config, device_identity, environment, layers, machine_limits, stages
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Stale
 from bench.experiment.stage import Stage
@@ -71,7 +71,7 @@ def prepare(
     data: str | Path | None = None,
     device: str = "auto",
     workers: int | None = None,
-    jobs: int | Literal["auto"] | None = None,
+    jobs: int | None = None,
     timeout: float | None = None,
     executor: str = "local",
     address: str | None = None,
@@ -81,12 +81,10 @@ def prepare(
 ) -> Prepared:
     """Read an experiment, plan its trials, and choose where they are measured.
 
-    The arguments are those of ``bench.run``, and five more: loader ``workers`` (None for as many
-    as there are cores, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
-    the ``address`` of a Ray cluster, how trials share a GPU (``mps``: auto, on or off), and whether
-    to ``accept_busy`` machines where times are taken.
-    ``jobs`` may be ``auto`` for as many as the machine has room for. The ``budget`` has begun.
-    UserError if any is wrong.
+    The arguments are those of ``bench.run``, and four more: loader ``workers`` (None for as many
+    as there are cores for, up to 8, on CUDA, else 0), ``timeout`` in seconds that a trial may take,
+    the ``address`` of a Ray cluster, and how trials share a GPU (``mps``: auto, on or off). The
+    ``budget`` has begun. UserError if any is wrong.
     """
     if isinstance(experiment, Experiment):
         command = f"bench.run({experiment.name})"
@@ -108,16 +106,17 @@ def prepare(
             f"--accept-busy: {experiment.name} measures {experiment.measure}, which a busy machine "
             "does not change; leave it out"
         )
-    if workers is None:
-        workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1) if found.type == "cuda" else 0
     root = Path(data or os.environ.get("BENCH_DATA") or "data")
     # Ray's scheduler gives no trial to two nodes, and needs no locks.
     store = Store(Path(results) / experiment.name, needs_locks=executor != "ray")
     timed_on = device_identity.of(found) if measurement.by_device else None
     stage = stages.stage(experiment, root, store, device=timed_on)
-    if jobs == "auto":
+    if jobs is None and executor != "ray":
         threads = max(trial.arm.settings.train.threads for trial in stage.trials)
         jobs = executors.jobs_that_fit(measurement, found, threads=threads)
+    if workers is None:
+        cores = machine_limits.usable_cores() // (jobs or 1) - 1  # one is for the trial itself
+        workers = max(0, min(MOST_WORKERS, cores)) if found.type == "cuda" else 0
     perform = executors.choose(
         executor,
         measurement,

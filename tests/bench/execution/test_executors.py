@@ -202,9 +202,16 @@ def test_what_is_timed_shares_no_gpu(monkeypatch):
     given = {"jobs": 3, "timeout": None, "address": None}
     with pytest.raises(UserError, match="needs a device of its own"):
         executors.choose("local", MEASUREMENTS["throughput"], torch.device("cuda"), **given)
-    for device, measure in (("cuda", "accuracy"), ("cpu", "throughput")):
+    for device, measure in (("cuda:1", "accuracy"), ("cuda", "throughput"), ("cpu", "throughput")):
         measurement = MEASUREMENTS[measure]
         assert executors.jobs_that_fit(measurement, torch.device(device), threads=1) is None
+
+
+def test_all_gpus_are_used_unless_one_is_named(monkeypatch):
+    accuracy = MEASUREMENTS["accuracy"]
+    for count, jobs in ((8, 8), (1, None)):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        assert executors.jobs_that_fit(accuracy, torch.device("cuda"), threads=1) == jobs
 
 
 def test_workers_that_share_a_gpu_find_the_daemon_and_it_ends_with_them(monkeypatch):
