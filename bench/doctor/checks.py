@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bench.doctor import apart, containers, cpu, files, libraries
+from bench.doctor import apart, cpu, files, libraries, limits
 from bench.doctor.finding import Finding, Machine, off, skipped
 from bench.execution.job import one_line
 
@@ -36,9 +36,9 @@ class Checked:
 
 CHECKS = (
     Check("libraries", libraries.versions),
-    Check("cores", containers.cores),
-    Check("memory", containers.memory),
-    Check("shared memory", containers.shared_memory),
+    Check("cores", limits.cores),
+    Check("memory", limits.memory),
+    Check("shared memory", limits.shared_memory),
     Check("room for results", files.room),
     Check("writing results", files.writing),
     Check("file locks", files.locks),
