@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unet.upsampling import Bilinear, BilinearUpsampling
+
 Upsampling = Literal["transposed", "bilinear"]
 Padding = Literal["same", "valid"]
 Norm = Literal["batch", "none"]
@@ -36,6 +38,7 @@ class UNet(nn.Module):
         norm: ``"batch"`` normalises after every 3×3 convolution; with ``"none"`` they have
             biases instead.
         dropout: probability with which a value at the end of the contracting path is dropped.
+        bilinear: how bilinear upsampling is computed, see `BilinearUpsampling`.
 
     Raises:
         ValueError: if an argument is none of the values that it may have.
@@ -52,6 +55,7 @@ class UNet(nn.Module):
         padding: Padding = "same",
         norm: Norm = "batch",
         dropout: float = 0.0,
+        bilinear: Bilinear = "auto",
     ) -> None:
         super().__init__()
         _check_positive(
@@ -63,6 +67,7 @@ class UNet(nn.Module):
         _check_choice("upsampling", upsampling, get_args(Upsampling))
         _check_choice("padding", padding, get_args(Padding))
         _check_choice("norm", norm, get_args(Norm))
+        _check_choice("bilinear", bilinear, get_args(Bilinear))
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {dropout!r}")
         self.depth = depth
@@ -81,7 +86,14 @@ class UNet(nn.Module):
         for step in range(1, depth + 1):
             level = depth - step
             out = widths[level] // (shrink if level > 0 else 1)
-            up = Up(widths[level + 1], out, upsampling=upsampling, padding=padding, norm=norm)
+            up = Up(
+                widths[level + 1],
+                out,
+                upsampling=upsampling,
+                padding=padding,
+                norm=norm,
+                bilinear=bilinear,
+            )
             self.add_module(f"up{step}", up)
         self.outc = OutConv(widths[0], num_classes)
 
@@ -183,12 +195,13 @@ class Up(nn.Module):
         upsampling: Upsampling,
         padding: Padding,
         norm: Norm,
+        bilinear: Bilinear = "auto",
     ) -> None:
         super().__init__()
         half = in_channels // 2
         self.up: nn.Module
         if upsampling == "bilinear":
-            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+            self.up = BilinearUpsampling(bilinear)
             self.conv = DoubleConv(in_channels, out_channels, half, padding=padding, norm=norm)
         else:
             self.up = nn.ConvTranspose2d(in_channels, half, kernel_size=2, stride=2)

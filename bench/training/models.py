@@ -36,6 +36,12 @@ class ModelSettings(Settings):
     )
     depth: int = Field(4, ge=1, le=8, description="number of poolings (unet, unet_paper)")
     upsampling: Literal["transposed", "bilinear"] = "transposed"
+    bilinear: Literal["auto", "interpolate", "matmul"] = Field(
+        "auto",
+        description="how bilinear upsampling is computed (unet): by torch's kernel, by two matrix "
+        "products, whose gradient is deterministic on CUDA, or by what the device is (products on "
+        "CUDA)",
+    )
     padding: Literal["same", "valid"] = "same"
     norm: Literal["batch", "none"] = "batch"
     dropout: float = Field(0.0, ge=0, lt=1, description="at the lowest resolution (unet)")
@@ -75,7 +81,11 @@ class ModelSettings(Settings):
 
     def effective(self) -> dict[str, Any]:
         """Return the name and the options that this network reads, and no others."""
-        return self.model_dump(mode="json", include={"name", *architecture(self).reads})
+        unread = set()
+        if self.upsampling != "bilinear" or self.bilinear == "auto":
+            unread.add("bilinear")  # as it was before there was this setting
+        read = {"name", *architecture(self).reads} - unread
+        return self.model_dump(mode="json", include=read)
 
     def encoder_digest(self) -> dict[str, str]:
         """Return the digest of the file of the encoder's weights under its name in a provenance.

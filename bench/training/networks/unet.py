@@ -13,7 +13,7 @@ from unet.model import UNet, margin, nearest_valid_sizes
 
 def unet(settings: ModelSettings) -> Architecture:
     """Return this project's U-Net."""
-    reads = {"base_channels", "depth", "upsampling", "padding", "norm", "dropout"}
+    reads = {"base_channels", "depth", "upsampling", "bilinear", "padding", "norm", "dropout"}
     options = settings.model_dump(include=reads)
     return _unet({*reads, "init"}, options, he=settings.init == "he")
 
