@@ -79,8 +79,14 @@ class ElasticDeformation(A.DualTransform):  # type: ignore[misc]  # albumentatio
         self, params: dict[str, Any], data: dict[str, Any]
     ) -> dict[str, Any]:
         """Draw the field that all targets of one call share."""
-        nodes = self.random_generator.normal(0.0, self.sigma, (2, self.grid, self.grid))
-        return {"field": sampling_map(nodes, params["shape"][:2])}
+        return {"field": sampling_map(self.draw_nodes(), params["shape"][:2])}
+
+    def draw_nodes(self) -> NDArray[np.float64]:
+        """Draw the displacements of the lattice's nodes, as `sampling_map` takes them."""
+        drawn: NDArray[np.float64] = self.random_generator.normal(
+            0.0, self.sigma, (2, self.grid, self.grid)
+        )
+        return drawn
 
     def apply(self, img: NDArray[Any], field: NDArray[np.float32], **params: Any) -> NDArray[Any]:
         """Deform an image, (H, W) or (H, W, channels)."""
@@ -114,7 +120,7 @@ def sampling_map(nodes: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.floa
     """
     height, width = shape
     grid = nodes.shape[-1]
-    rows, columns = _cubic_weights(height, grid), _cubic_weights(width, grid)
+    rows, columns = cubic_weights(height, grid), cubic_weights(width, grid)
     field = rows @ nodes.astype(np.float32) @ columns.T  # (H, g) @ (2, g, g) @ (g, W)
     field[0] += np.arange(width, dtype=np.float32)
     field[1] += np.arange(height, dtype=np.float32)[:, None]
@@ -122,8 +128,8 @@ def sampling_map(nodes: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.floa
 
 
 @lru_cache(maxsize=64)  # a pipeline meets few sizes, usually one
-def _cubic_weights(size: int, grid: int) -> NDArray[np.float32]:
-    """Return the (size, grid) matrix that interpolates ``grid`` values to ``size`` positions."""
+def cubic_weights(size: int, grid: int) -> NDArray[np.float32]:
+    """Return the (size, grid) float32 matrix that interpolates ``grid`` values to ``size``."""
     positions = np.linspace(0.0, grid - 1.0, size)
     distance = np.abs(positions[:, None] - np.arange(-1, grid + 1))  # one node more on each side
     near = ((_KEYS_A + 2) * distance - (_KEYS_A + 3)) * distance**2 + 1

@@ -1,8 +1,8 @@
 """Logits and labels, checked, and the sums for each image and class that overlaps are made of.
 
 A label that is neither a class nor ``ignore_index`` raises ValueError on the CPU. On an
-accelerator, reading it back would stall the queue of kernels, so there it is left to the
-device's own assertions.
+accelerator, reading it back would stall the queue of kernels, and in a compiled function it would
+cut the graph in two, so there it is left to the kernels' own assertions.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def check(logits: Tensor, target: Tensor, ignore_index: int) -> Pixels:
         raise ValueError(f"target must be int64, not {target.dtype}")
     ignored = target == ignore_index
     labels = target.masked_fill(ignored, 0)
-    if labels.device.type == "cpu" and labels.numel() > 0:
+    readable = labels.device.type == "cpu" and not torch.compiler.is_compiling()
+    if readable and labels.numel() > 0:
         lowest, highest = labels.aminmax()
         if lowest < 0 or highest >= logits.shape[1]:
             label = int(lowest if lowest < 0 else highest)

@@ -1,13 +1,15 @@
 """Images with labels → batches of random crops, the same for any number of workers.
 
 Crop and augmentation of a sample are drawn from (seed, epoch, index) alone, so that neither the
-number of loader processes nor an interruption changes the batches.
+number of loader processes nor an interruption changes the batches. One stream of batches goes on
+over all epochs: what comes first in an epoch is loaded while the one before is trained on.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
@@ -20,9 +22,11 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from bench.components.names import ComponentName, known
-from bench.data import augment
+from bench.data import augment, device_augment
 from bench.data.dataset import IGNORE_INDEX, Image, Mask, Split
+from bench.data.device_loader import DeviceLoader
 from bench.data.normalisation import EIGHT_BITS, Normalisation
+from bench.data.order import Order
 from bench.errors import UserError
 from bench.settings import Settings
 
@@ -30,6 +34,7 @@ from bench.settings import Settings
 Batch = tuple[torch.Tensor, ...]
 Array = NDArray[Any]
 Weights = Mapping[str, NDArray[np.float32]]  # name of an image → (H, W)
+CPU = torch.device("cpu")
 
 
 class BatchSettings(Settings):
@@ -53,6 +58,12 @@ class BatchSettings(Settings):
     augmentation_options: dict[str, Any] = Field(
         {}, description="keyword arguments of the augmentation"
     )
+    loader: Literal["host", "device"] = Field(
+        "host",
+        description="where crops are cut and augmented: host (on the CPU, by loader processes if "
+        "there are any), or device (all training images are kept there as bytes; built-in "
+        "augmentations only)",
+    )
 
     def input_size(self, margin: int) -> int:
         """Return the input's height and width, for an output smaller by the margin (pixels)."""
@@ -72,6 +83,13 @@ class BatchSettings(Settings):
         if "augmentation" in info.data:  # else it is wrong, which is said already
             augment.check(info.data["augmentation"], options)
         return options
+
+    @field_validator("loader")
+    @classmethod
+    def _can_augment(cls, loader: str, info: ValidationInfo) -> str:
+        if loader == "device" and "augmentation" in info.data:
+            device_augment.check(info.data["augmentation"])
+        return loader
 
 
 @dataclass(eq=False)
@@ -110,45 +128,41 @@ class Crops(TorchDataset[Any]):
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Array, ...]:
         epoch, index = address
-        rng = np.random.default_rng([self.seed, epoch, index])
+        rng = self.generator(epoch, index)
         image, mask = self.split.read(self.names[index])
         parts: dict[str, Array] = {"image": image, "mask": mask}
         if self.weights is not None:
             parts["weights"] = self.weights[self.names[index]]
         if self.augment is not None:
-            # One generator for all transforms: `set_random_seed` would give each of them its own
-            # generator with the same seed, and so correlated draws.
-            self.augment.set_random_state(rng, random.Random(int(rng.integers(2**63))))
             parts = augmented(self.augment, parts, self.normalisation.span)
-        height, width = (max(side + self.margin, self.size) for side in parts["mask"].shape)
+        sides = parts["mask"].shape
+        height, width = (max(side + self.margin, self.size) for side in sides)
         whole = [*pad(parts["image"], parts["mask"], height, width)]
         if self.weights is not None:
             whole.append(_enlarge(parts["weights"], height, width, fill=0))
-        top, left = (int(rng.integers(side - self.size + 1)) for side in (height, width))
+        top, left = self.window(rng, *sides)
+        top, left = top + (height - sides[0]) // 2, left + (width - sides[1]) // 2
         window = slice(top, top + self.size), slice(left, left + self.size)
         return tuple(np.ascontiguousarray(part[window]) for part in whole)
 
+    def generator(self, epoch: int, index: int) -> np.random.Generator:
+        """Return what a sample is drawn with: its augmentation first, then its `window`.
 
-class Order:
-    """A batch sampler: another permutation for each epoch, cut into full batches.
+        One generator for all transforms: `set_random_seed` would give each of them its own
+        generator with the same seed, and so correlated draws.
+        """
+        rng = np.random.default_rng([self.seed, epoch, index])
+        if self.augment is not None:
+            self.augment.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        return rng
 
-    An epoch omits the images of an incomplete last batch, unless it would be the only one.
-    """
-
-    def __init__(self, length: int, batch_size: int, *, seed: int) -> None:
-        self.length = length
-        self.batch_size = min(batch_size, length)
-        self.seed = seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.length // self.batch_size
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            chosen = order[start : start + self.batch_size]
-            yield [(self.epoch, int(index)) for index in chosen]
+    def window(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
+        """Draw the top and left of a crop of an image; a negative one is outside of it."""
+        found = []
+        for side in (height, width):
+            enlarged = max(side + self.margin, self.size)
+            found.append(int(rng.integers(enlarged - self.size + 1)) - (enlarged - side) // 2)
+        return found[0], found[1]
 
 
 @dataclass(eq=False)
@@ -163,6 +177,7 @@ class Batches:
     margin: int = 0  # pixels by which the network's output is smaller than the crop
     weights: Weights | None = None  # augmented and cropped like labels; batches then have them too
     normalisation: Normalisation = EIGHT_BITS  # of these batches, once they are on the device
+    device: torch.device = CPU  # on which they are wanted
 
     def __post_init__(self) -> None:
         cv2.setNumThreads(0)  # loader processes forked while OpenCV has threads would hang
@@ -170,24 +185,46 @@ class Batches:
             self.split, self.settings, self.seed, self.margin, self.weights, self.normalisation
         )
         self.order = Order(len(self.crops), self.settings.batch_size, seed=self.seed)
-        self.loader: DataLoader[Any] = DataLoader(
-            self.crops,
-            batch_sampler=self.order,
-            num_workers=self.workers,
-            collate_fn=_stack,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,  # they keep decoded images in memory
-            generator=torch.Generator(),  # torch's global generator is the model's alone
-        )
+        self.loader: Iterable[Batch] = self._on_device() or self._on_host()
+        self._stream: Iterator[Batch] = iter(())
+        self._next: int | None = None  # the epoch that the stream goes on with, if it is known
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
         return len(self.order)
 
+    @property
+    def bytes_on_device(self) -> int:
+        """Bytes of training images that are kept on the device, with labels and weights."""
+        return self.loader.nbytes if isinstance(self.loader, DeviceLoader) else 0
+
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch: (N, H, W, channels), (N, H, W), if given weights too."""
-        self.order.epoch = number
-        yield from self.loader
+        """Yield the batches of an epoch: (N, H, W, channels), (N, H, W), if given weights too.
+
+        The stream goes on where this is the epoch after the last one; otherwise it begins anew.
+        """
+        if number != self._next:
+            self.order.first = number
+            self._stream = iter(self.loader)
+        self._next = None  # unless all batches of this epoch are taken
+        yield from itertools.islice(self._stream, len(self))
+        self._next = number + 1
+
+    def _on_device(self) -> DeviceLoader | None:
+        if self.settings.loader == "host":
+            return None
+        return DeviceLoader(self.crops, self.order, self.device)
+
+    def _on_host(self) -> DataLoader[Any]:
+        return DataLoader(
+            self.crops,
+            batch_sampler=self.order,
+            num_workers=self.workers,
+            collate_fn=_stack,
+            pin_memory=self.device.type == "cuda",
+            persistent_workers=self.workers > 0,  # they keep decoded images in memory
+            generator=torch.Generator(),  # torch's global generator is the model's alone
+        )
 
 
 def pad(image: Image, mask: Mask, height: int, width: int) -> tuple[Image, Mask]:

@@ -25,6 +25,7 @@ from bench.experiment.trial import TrialSettings
 from bench.profiling import flops, memory
 from bench.store.results import AccuracyResult, Compiled, Input
 from bench.training import compiling, losses, models
+from bench.training.convolutions import tried_by_cudnn
 from bench.training.loop import Trained, train
 from bench.training.precision import float32_as
 
@@ -66,7 +67,8 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
         compiling.begin()
     setup = _setup(settings, seed, context)
     memory.reset(context.device)
-    with float32_as(settings.train.precision):
+    recipe = settings.train
+    with float32_as(recipe.precision), tried_by_cudnn(recipe.cudnn_benchmark):
         trained = train(
             setup.model,
             setup.batches,
@@ -109,6 +111,7 @@ def _setup(settings: TrialSettings, seed: int, context: RunContext) -> Setup:
         margin=models.architecture(settings.model).margin,
         weights=weights,
         normalisation=normalised,
+        device=context.device,
     )
     device = context.device
     predictor = predict.predictor(
@@ -196,7 +199,9 @@ def _scored(setup: Setup, trained: Trained, put: Put, of_training: Mapping[str, 
 def _counts(setup: Setup, evaluated: int, epochs: int) -> dict[str, float]:
     settings, batches = setup.settings, setup.batches
     size = batches.order.batch_size
+    kept = {"device_bytes": batches.bytes_on_device} if batches.bytes_on_device else {}
     return {
+        **kept,
         "train_images": len(batches.crops),
         "dropped_images": batches.crops.dropped,
         "evaluated_images": evaluated,

@@ -28,6 +28,7 @@ from bench.store.folder import Store
 from bench.store.load_model import Trained
 from bench.store.records import Record
 from bench.store.results import AccuracyResult
+from bench.training.convolutions import tried_by_cudnn
 from bench.training.precision import float32_as
 from unet import metrics
 
@@ -98,7 +99,8 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
         raise ValueError(f"{record.key} trained nothing")
     dataset = settings.dataset(context.root, seed)
     check_fits(dataset, settings.evaluate.split, before)
-    with float32_as(settings.train.precision):
+    recipe = settings.train
+    with float32_as(recipe.precision), tried_by_cudnn(recipe.cudnn_benchmark):
         model, upright = on_device(found, settings, context.device)
         scored = score(model, dataset, upright, settings.evaluate, context.put)
     result = {

@@ -39,7 +39,7 @@ else:  # the settings of whichever dataset `name` names
 
 
 _BATCH = ("crop_size", "crop_of", "batch_size", "threads")
-_NETWORK = (*_BATCH, "precision", "channels_last", "compile")
+_NETWORK = (*_BATCH, "precision", "channels_last", "compile", "cudnn_benchmark")
 WITH_IMAGES = ("loader", "train_step")  # passes for which the dataset's images are read
 READS: dict[str, tuple[str, ...]] = {  # pass → settings of training that it reads
     "forward": _NETWORK,
@@ -52,6 +52,7 @@ READS: dict[str, tuple[str, ...]] = {  # pass → settings of training that it r
         "small_images",
         "augmentation",
         "augmentation_options",
+        "loader",
         "border_weights",
         "normalisation",
     ),

@@ -35,6 +35,7 @@ from bench.profiling.timing import WarmUp, Windows
 from bench.profiling.workloads import Workload
 from bench.store.results import CudaGraphs, Memory, ThroughputResult
 from bench.training import compiling
+from bench.training.convolutions import tried_by_cudnn
 from bench.training.precision import float32_as
 
 T = TypeVar("T")
@@ -70,9 +71,10 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
     device = context.device if workloads.on_device(settings) else torch.device("cpu")
     dataset = registry.load(settings.data.for_seed(seed), context.root)
     clock = clocks.clock_of(device)
+    recipe = settings.train
     with nvml.opened(device) as gpu:
         first = device_state.first_look(gpu)
-        with float32_as(settings.train.precision):
+        with float32_as(recipe.precision), tried_by_cudnn(recipe.cudnn_benchmark):
             workload = workloads.build(settings, dataset, seed, device)
             samples = _sample(workload, settings, clock, device, gpu)
             result = _summary(samples, workload, settings)

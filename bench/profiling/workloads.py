@@ -37,20 +37,20 @@ class Workload:
 
 
 def on_device(settings: TrialSettings) -> bool:
-    """Tell whether a pass works on the trial's device; the loader works in main memory."""
-    return settings.timing.work != "loader"
+    """Tell whether a pass works on the trial's device; the loader may work in main memory."""
+    return settings.timing.work != "loader" or settings.train.loader == "device"
 
 
 def build(settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device) -> Workload:
     """Return the workload of ``settings.timing``; the seed decides weights and inputs.
 
-    The loader loads, crops and augments a batch of training images in main memory. The other
-    workloads take a random batch that is on the device already.
+    The loader loads, crops and augments a batch of training images, in main memory or from images
+    that it keeps on the device. The other workloads take a random batch that is there already.
     UserError if the dataset has no training images to load.
     """
     torch.manual_seed(seed)
     if settings.timing.work == "loader":
-        batches = _batches(settings, dataset, seed, workers=settings.timing.workers)
+        batches = _batches(settings, dataset, seed, device, workers=settings.timing.workers)
         return Workload(partial(next, _endless(batches)), batches.order.batch_size)
     step, batch = _prepare(settings, dataset, device)
     inputs, model = batch[0], step.model
@@ -79,18 +79,19 @@ def attribute(
     step, ready = workload.step, workload.batch
     if step is None:
         return {}
+    device = ready[0].device
     none = {"augmentation": "none", "augmentation_options": {}}
     unaugmented = settings.train.model_copy(update=none)
     plain = settings.model_copy(update={"train": unaugmented})
-    loading, batch = _loading(plain, dataset, seed)
+    loading, batch = _loading(plain, dataset, seed, device, clock)
     normalised = normalisation.of(settings.train.normalisation, dataset)
-    augmented, _ = _loading(settings, dataset, seed)
+    augmented, _ = _loading(settings, dataset, seed, device, clock)
     scale = len(ready[0]) / len(batch[0])  # a small dataset gives smaller batches
     losses_of_steps: list[torch.Tensor] = []
     parts: dict[str, list[float]] = {}
     for _ in range(ATTRIBUTED):
         for name, work in {
-            "copying": lambda: to_device(batch, ready[0].device, normalised),
+            "copying": lambda: to_device(batch, device, normalised),
             "forward": lambda: losses_of_steps.append(step.forward(*ready)),
             "backward": lambda: step.backward(losses_of_steps.pop()),
             "optimiser": step.update,
@@ -127,7 +128,9 @@ def _predict(step: Step, inputs: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def _batches(settings: TrialSettings, dataset: Dataset, seed: int, *, workers: int) -> Batches:
+def _batches(
+    settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device, *, workers: int
+) -> Batches:
     if "train" not in dataset.splits:
         raise UserError(f"data: {dataset.name} has no train split to load batches from")
     train, weights = settings.train, None
@@ -142,6 +145,7 @@ def _batches(settings: TrialSettings, dataset: Dataset, seed: int, *, workers: i
         margin=margin,
         weights=weights,
         normalisation=normalisation.of(train.normalisation, dataset),
+        device=device,
     )
 
 
@@ -150,9 +154,12 @@ def _endless(batches: Batches) -> Iterator[Batch]:
         yield from batches.epoch(epoch)
 
 
-def _loading(settings: TrialSettings, dataset: Dataset, seed: int) -> tuple[float, Batch]:
-    """Return the median milliseconds of a batch in main memory, and a batch."""
-    stream = _endless(_batches(settings, dataset, seed, workers=0))
+def _loading(
+    settings: TrialSettings, dataset: Dataset, seed: int, device: torch.device, clock: Clock
+) -> tuple[float, Batch]:
+    """Return the median milliseconds of a batch, and a batch."""
+    stream = _endless(_batches(settings, dataset, seed, device, workers=0))
     batch = next(stream)
-    times = timing.measure(partial(next, stream), Clock(), calls=1, windows=ATTRIBUTED)
+    where = clock if settings.train.loader == "device" else Clock()
+    times = timing.measure(partial(next, stream), where, calls=1, windows=ATTRIBUTED)
     return timing.quartiles(times)[1], batch

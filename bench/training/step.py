@@ -64,6 +64,11 @@ class TrainSettings(BatchSettings):
     precision: Precision = "fp32"
     channels_last: bool = True
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    cudnn_benchmark: bool = Field(
+        False,
+        description="let cuDNN time its algorithms for every shape and take the fastest; a network "
+        "of one seed is not the same every time then",
+    )
     threads: int = Field(1, ge=1, le=1024, description="CPU threads a trial computes with")
 
     def effective(self) -> dict[str, Any]:
@@ -74,6 +79,10 @@ class TrainSettings(BatchSettings):
             unread.add("normalisation")
         if self.patience is None:
             unread.add("patience")
+        if self.loader == "host":
+            unread.add("loader")
+        if not self.cudnn_benchmark:
+            unread.add("cudnn_benchmark")
         return self.model_dump(mode="json", exclude=unread)
 
     @field_validator("loss")
@@ -92,6 +101,7 @@ class TrainSettings(BatchSettings):
 class Step:
     """One step of training a model that is on ``device``: forward pass, backward pass and update.
 
+    ``network`` is the model and ``loss_of`` the model with its loss, both compiled if that is set.
     ``steps_per_epoch`` converts the schedule's epochs to steps.
     """
 
@@ -104,9 +114,11 @@ class Step:
         steps_per_epoch: int,
     ) -> None:
         self.model = model
-        self.network: Callable[[Tensor], Tensor] = (
-            model if settings.compile == "none" else torch.compile(model, mode=settings.compile)
-        )
+        self.network: Callable[[Tensor], Tensor] = model
+        self.loss_of: Callable[..., Tensor] = self._loss_of
+        if settings.compile != "none":  # nothing is compiled before it is called
+            self.network = torch.compile(model, mode=settings.compile)
+            self.loss_of = torch.compile(self._loss_of, mode=settings.compile)
         self.loss = losses.build(settings.loss, settings.loss_options)
         self.optimizer = make_optimizer(model, settings)
         self.schedule = make_schedule(self.optimizer, settings, steps_per_epoch=steps_per_epoch)
@@ -131,10 +143,14 @@ class Step:
         """Return the loss of a batch, attached to its graph."""
         # The last step's gradients are freed before this one's feature maps are allocated.
         self.optimizer.zero_grad(set_to_none=True)
-        with self.autocast():
-            logits = self.network(inputs.contiguous(memory_format=self.layout))
-        # An unpadded network predicts the middle of its input only.
         maps = [targets] if weights is None else [targets, weights]
+        return self.loss_of(inputs.contiguous(memory_format=self.layout), *maps)
+
+    def _loss_of(self, inputs: Tensor, *maps: Tensor) -> Tensor:
+        """Return the loss of inputs and of labels and weights: network and loss in one graph."""
+        with self.autocast():
+            logits = self.model(inputs)
+        # An unpadded network predicts the middle of its input only.
         loss: Tensor = self.loss(logits, *(crop_to(values, logits) for values in maps))
         return loss
 

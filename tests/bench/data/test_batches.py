@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data.batches import Batches, BatchSettings, Crops, Order, pad
+from bench.data.batches import Batches, BatchSettings, Crops, pad
 from bench.data.dataset import IGNORE_INDEX, Split
 from bench.data.normalisation import EIGHT_BITS
+from bench.data.order import Order
 from bench.errors import UserError
 from bench.experiment.code_digest import ROOT
 
@@ -82,6 +83,34 @@ def test_an_epoch_can_be_repeated_without_those_before(split):
     assert same(collect(split, settings, epochs=[1, 2])[4:], collect(split, settings, epochs=[2]))
 
 
+class Counted:
+    """A loader that knows how often it was started."""
+
+    def __init__(self, loader):
+        self.loader, self.starts = loader, 0
+
+    def __iter__(self):
+        self.starts += 1
+        return iter(self.loader)
+
+
+def test_a_loader_starts_once_for_all_epochs_that_follow_each_other(split):
+    batches = Batches(split, BatchSettings(crop_size=32, batch_size=2), seed=0, workers=2)
+    batches.loader = loader = Counted(batches.loader)
+    second = {epoch: list(batches.epoch(epoch)) for epoch in (1, 2, 3)}[2]
+    assert loader.starts == 1
+    again = list(batches.epoch(2))
+    assert loader.starts == 2
+    assert all(map(same, again, second))
+
+
+def test_an_epoch_that_was_left_early_does_not_shift_the_next(split):
+    settings = BatchSettings(crop_size=32, batch_size=2, augmentation="flip")
+    batches = Batches(split, settings, seed=0, workers=0)
+    next(batches.epoch(1))
+    assert all(map(same, batches.epoch(2), Batches(split, settings, seed=0, workers=0).epoch(2)))
+
+
 def test_loading_leaves_the_models_randomness_alone(split):
     torch.manual_seed(0)
     expected = torch.rand(1)
@@ -138,8 +167,8 @@ def test_padding_can_be_many_times_the_image():
 @pytest.mark.parametrize(("length", "batch", "batches"), [(10, 4, 2), (8, 4, 2), (3, 4, 1)])
 def test_order_is_a_permutation_in_full_batches(length, batch, batches):
     order = Order(length, batch, seed=0)
-    chosen = [index for group in order for _, index in group]
-    assert len(list(order)) == len(order) == batches
+    chosen = [index for group in order.of(1) for _, index in group]
+    assert len(list(order.of(1))) == len(order) == batches
     assert len(set(chosen)) == len(chosen) == batches * min(batch, length)
     assert set(chosen) <= set(range(length))
 
@@ -147,8 +176,7 @@ def test_order_is_a_permutation_in_full_batches(length, batch, batches):
 def test_every_image_is_used_in_some_epoch():
     order, seen = Order(5, 4, seed=0), set()
     for epoch in range(20):
-        order.epoch = epoch
-        seen |= {index for group in order for _, index in group}
+        seen |= {index for group in order.of(epoch) for _, index in group}
     assert seen == set(range(5))
 
 
