@@ -24,8 +24,11 @@ MODES = ("auto", "on", "off")
 _CONTROL = "nvidia-cuda-mps-control"
 _FOLDERS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 _PATIENCE = 60.0  # seconds that a program may take: one imports torch
-# The daemon ends with the process that holds the other end of this shell's standard input.
-_DAEMON = '"$0" -d && echo started && read -r _; echo quit | "$0"'
+# The daemon ends with the process that holds the other end of this shell's standard input, and its
+# folder goes with it.
+_DAEMON = (
+    '"$0" -d && echo started && read -r _; echo quit | "$0"; rm -rf "$CUDA_MPS_PIPE_DIRECTORY"'
+)
 _FIRST_USE = "import torch; assert torch.ones(8, device='cuda').sum().item() == 8"
 
 
@@ -64,8 +67,7 @@ def _daemon(ending: contextlib.ExitStack) -> dict[str, str]:
     try:
         _output([program], variables, "get_server_list\n")
     except _NoMps:  # there is none yet
-        folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="mps-"))
-        variables = dict.fromkeys(_FOLDERS, folder)
+        variables = dict.fromkeys(_FOLDERS, tempfile.mkdtemp(prefix="mps-"))
         _start(program, variables, ending)
     _output([sys.executable, "-c", _FIRST_USE], variables)
     if not _output([program], variables, "get_server_list\n").strip():
