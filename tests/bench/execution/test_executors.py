@@ -72,16 +72,14 @@ def look(pipe):
 """
 # Without a guard: no process that it starts runs it again.
 FORKED = """
-import time
 from multiprocessing import Pipe
 from bench.execution import workers
 from looks import look
 
 for _ in range(2):
     ours, theirs = Pipe()
-    started = time.monotonic()
     workers.start_process(look, theirs).join()
-    print(*ours.recv(), time.monotonic() - started)
+    print(*ours.recv())
 """
 
 
@@ -94,9 +92,8 @@ def test_a_process_is_forked_from_one_that_has_imported_torch_and_done_nothing(t
     command = [sys.executable, str(script)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     first, second = (line.split() for line in done.stdout.splitlines())
-    assert first[:4] == second[:4]  # one server
-    assert first[1:4] == ["1", "True", "False"]  # threads, modules loaded, CUDA asked for
-    assert float(second[4]) < 2  # importing torch and the rest takes longer
+    assert first == second  # one server, which has imported all that
+    assert first[1:] == ["1", "True", "False"]  # threads, modules loaded, CUDA asked for
 
 
 ACCURACY, THROUGHPUT = MEASUREMENTS["accuracy"], MEASUREMENTS["throughput"]

@@ -263,7 +263,9 @@ def test_two_runs_share_a_folder(sweep, reference):
 COMMANDS = """
 import contextlib, io, json, pathlib, sys
 from bench.__main__ import main
+from bench.experiment import machine_limits
 from bench.report.document import Document
+machine_limits.usable_cores = lambda: 1  # so that no further processes start
 Document.figures = {}  # which take most of the time of a report
 for command in json.loads(sys.argv[1]):
     err = io.StringIO()
