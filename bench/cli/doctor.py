@@ -78,16 +78,16 @@ def _machine(
     from bench.errors import UserError
     from bench.experiment import config, design, environment
 
-    found = environment.find_device(device)
+    found, named = environment.named_device(device), device != "auto"
     if experiment is None:
         if overrides:
             raise UserError("--set: changes settings of an experiment, and none is named")
-        return Machine(found, results, data=data)
+        return Machine(found, results, data=data, named=named)
     first = config.load_all(experiment, overrides)[0]
     arms, baseline = design.arms(first), design.baseline(first)
     chosen = next((arm for arm in arms if arm.levels == baseline), arms[0]).settings
     chosen.dataset(data, first.all_seeds[0])  # whether it is there
-    return Machine(found, results, chosen, data)
+    return Machine(found, results, chosen, data, named)
 
 
 def _line(checked: Checked) -> str:
@@ -114,7 +114,7 @@ def _body(
     seconds: float,
 ) -> dict[str, Any]:
     """Return what is written down, as JSON."""
-    from bench.experiment import environment
+    from bench.doctor import driver
 
     return {
         "schema": SCHEMA,
@@ -122,7 +122,7 @@ def _body(
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "experiment": None if experiment is None else str(experiment),
-        "environment": environment.describe(machine.device, threads=machine.threads),
+        "environment": driver.described(machine),
         "checks": [
             {
                 "name": one.name,

@@ -7,7 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bench.doctor import apart, cpu, files, libraries, limits
+from bench.doctor import (
+    apart,
+    clock,
+    compile_modes,
+    cpu,
+    driver,
+    files,
+    gpu_state,
+    libraries,
+    limits,
+    memory,
+    numerics,
+    peaks,
+)
 from bench.doctor.finding import Finding, Machine, off, skipped
 from bench.execution.job import one_line
 
@@ -23,6 +36,7 @@ class Check:
     device: str | None = None  # the only kind of device that has it
     # For so long in a process of its own; None: in this one. What uses the device has its own.
     seconds: float | None = None
+    needed: bool = False  # where it is off, no other check of that device is made
 
 
 @dataclass(frozen=True)
@@ -46,14 +60,29 @@ CHECKS = (
     Check("binding of threads", cpu.bound),
     Check("waiting threads", cpu.spinning),
     Check("threads", cpu.threads, seconds=20),
+    Check("GPU", driver.usable, seconds=30, needed=True),
+    Check("what NVML tells", gpu_state.told, "cuda", seconds=15),
+    Check("others on the GPU", gpu_state.others, "cuda", seconds=15),
+    Check("under load", gpu_state.under_load, "cuda", seconds=15),
+    Check("a known 10 ms", clock.spin, "cuda", seconds=10),
+    Check("events and wall time", clock.events, "cuda", seconds=15),
+    Check("peak rates", peaks.reached, "cuda", seconds=20),
+    Check("copying to the GPU", memory.copying, "cuda", seconds=15),
+    Check("running out of memory", memory.exhausted, "cuda", seconds=15),
+    Check("fp16", numerics.scaling, "cuda", seconds=15),
+    Check("networks", numerics.steps, "cuda", seconds=30),
+    Check("compiling", compile_modes.all_modes, "cuda"),  # has a process of its own
 )
 
 
 def run(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[Checked]:
     """Make all checks, one after the other; yield each when it is made."""
+    without = False
     for check in checks:
         started = time.perf_counter()
-        finding = made(check, machine)
+        useless = without and check.device == machine.device.type
+        finding = skipped("the GPU cannot be used") if useless else made(check, machine)
+        without |= check.needed and finding.state == "off"
         yield Checked(check.name, finding, round(time.perf_counter() - started, 3))
 
 

@@ -21,6 +21,7 @@ class Machine:
     results: Path
     settings: TrialSettings | None = None  # of the first arm of the experiment that was named
     data: Path = Path("data")  # the folder of the datasets
+    named: bool = False  # whether the device was asked for by its name
 
     @property
     def threads(self) -> int:

@@ -32,6 +32,16 @@ def find_device(name: str) -> torch.device:
 
     UserError if the name is none, this machine has no such device, or torch was not built for it.
     """
+    found = named_device(name)
+    misfit = wrong_architecture(found)
+    if misfit is not None:
+        mend = "install a torch that is built for it, or take --device cpu"
+        raise UserError(f"--device: {misfit}; {mend}")
+    return found
+
+
+def named_device(name: str) -> torch.device:
+    """Return the device of a name as `find_device` does, also where torch was not built for it."""
     import torch
 
     kind, _, index = name.partition(":")
@@ -40,16 +50,12 @@ def find_device(name: str) -> torch.device:
     cuda, why = _cuda_devices()
     there = {"cuda": cuda, "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     if kind == "auto":
-        found = torch.device(next(kind for kind, count in there.items() if count))
-    elif int(index or 0) >= there[kind]:
+        return torch.device(next(kind for kind, count in there.items() if count))
+    if int(index or 0) >= there[kind]:
         seen = ", ".join(f"{count} × {one}" for one, count in there.items() if count)
         because = f"; {why}" if kind == "cuda" and why else ""
         raise UserError(f"--device: this machine has no {name!r} (torch sees {seen}{because})")
-    else:
-        found = torch.device(name)
-    if found.type == "cuda":
-        _check_architecture(found)
-    return found
+    return torch.device(name)
 
 
 def use(device: torch.device) -> None:
@@ -64,6 +70,36 @@ def unused_gpu() -> str | None:
     """Return a line that says why torch cannot use the GPU of this machine; None if it can."""
     _, why = _cuda_devices()
     return f"no GPU is used: {why}" if why else None
+
+
+def wrong_architecture(device: torch.device) -> str | None:
+    """Say that torch was not built for a GPU, whose first kernel would fail; None if it was.
+
+    Code for one architecture runs on later ones of the same major version, and code to be compiled
+    by the driver ("compute_90") on all later ones.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return None
+    built = torch.cuda.get_arch_list() if torch.version.cuda is not None else []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says it in many lines
+        capability = _told(lambda: torch.cuda.get_device_capability(device))
+    if not built or capability is None:
+        return None
+    for name in built:
+        kind, _, digits = name.partition("_")
+        number = int("".join(filter(str.isdecimal, digits)))
+        made_for = divmod(number, 10)
+        same = made_for[0] == capability[0] or kind == "compute"
+        if same and made_for <= tuple(capability):
+            return None
+    major, minor = capability
+    return (
+        f"{_told(lambda: _device_name(device)) or device} (sm_{major}{minor}) cannot be used: "
+        f"torch {torch.__version__} is built for {', '.join(built)}"
+    )
 
 
 def describe(device: torch.device, *, threads: int) -> dict[str, Any]:
@@ -156,35 +192,6 @@ def _cuda_devices() -> tuple[int, str]:
         # After its first sentence torch goes on with advice and with the place in its source.
         _SAID.append(said.partition(". ")[0].partition(" (Triggered internally")[0])
     return 0, _SAID[-1] if _SAID else ""
-
-
-def _check_architecture(device: torch.device) -> None:
-    """Raise UserError if torch was not built for a GPU: its first kernel would fail.
-
-    Code for one architecture runs on later ones of the same major version, and code to be compiled
-    by the driver ("compute_90") on all later ones.
-    """
-    import torch
-
-    built = torch.cuda.get_arch_list() if torch.version.cuda is not None else []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says it in many lines
-        capability = _told(lambda: torch.cuda.get_device_capability(device))
-    if not built or capability is None:
-        return
-    for name in built:
-        kind, _, digits = name.partition("_")
-        number = int("".join(filter(str.isdecimal, digits)))
-        made_for = divmod(number, 10)
-        same = made_for[0] == capability[0] or kind == "compute"
-        if same and made_for <= tuple(capability):
-            return
-    major, minor = capability
-    raise UserError(
-        f"--device: {_told(lambda: _device_name(device)) or device} (sm_{major}{minor}) cannot be "
-        f"used: torch {torch.__version__} is built for {', '.join(built)}; install a torch that is "
-        "built for it, or take --device cpu"
-    )
 
 
 def _gpu(device: torch.device) -> dict[str, Any]:
