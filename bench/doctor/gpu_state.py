@@ -48,7 +48,7 @@ def told(machine: Machine) -> Finding:
 def others(machine: Machine) -> Finding:
     """Look what else uses the GPU, and whether NVML would list it."""
     # A GPU's processes are those with a context on it, as this one has from now on.
-    context = torch.zeros(1, device=machine.device)
+    context = _context(machine.device)
     with nvml.opened(machine.device) as gpu:
         if gpu is None:
             return off("NVML does not know this GPU: other processes are not noticed", UNKNOWN)
@@ -89,6 +89,10 @@ def under_load(machine: Machine, load: Load | None = None) -> Finding:
     return ok(text, **numbers)
 
 
+def _context(device: torch.device) -> object:
+    return torch.zeros(1, device=device)
+
+
 def _values(gpu: Gpu) -> dict[str, Any]:
     """Return name → what NVML tells now, of all that measuring records."""
     counters = [value for value in gpu.counters().values() if value is not None]
@@ -117,7 +121,9 @@ def _words(numbers: dict[str, Any], reasons: list[str]) -> str:
             bound = "" if most is None else f" of at most {most:.0f}"
             parts.append(f"{numbers[name]:.0f}{bound} {unit}")
     limited = f"clocks limited by {', '.join(reasons)}" if reasons else "nothing limits the clocks"
-    return ", ".join([*parts, limited if numbers["throttle_reasons"] is not None else "?"])
+    if numbers["throttle_reasons"] is None:
+        limited = "what limits the clocks is not told"
+    return ", ".join([*parts, limited])
 
 
 def _multiply(device: torch.device) -> None:
