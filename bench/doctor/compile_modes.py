@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 import torch
@@ -13,7 +13,6 @@ import torch
 from bench.doctor import apart
 from bench.doctor.apart import Outcome, Produce
 from bench.doctor.finding import Finding, Machine, off, ok
-from bench.errors import UserError
 from bench.execution.job import one_line
 from bench.profiling import cuda_graphs
 from bench.training import compiling, models
@@ -21,12 +20,13 @@ from bench.training.models import ModelSettings
 from bench.training.precision import Precision, float32_as
 from bench.training.step import Step, TrainSettings
 
-SECONDS = 20.0  # for all of them: a first compilation takes seconds, max-autotune longest
+SECONDS = 15.0  # for all of them: a first compilation takes seconds, max-autotune longest
 STEPS = 4  # CUDA graphs are recorded in the second or third
 SIDE, BATCH, CHANNELS, CLASSES = 32, 2, 3, 3
 NETWORK = ModelSettings(base_channels=4, depth=1)
 MODES: tuple[str, ...] = get_args(TrainSettings.model_fields["compile"].annotation)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+PLAIN: tuple[Precision, str] = ("fp32", "none")
 # Of the loss after some steps of so small a network: formats of 8 bits and more agree to 1 %.
 APART = 0.05
 MEND = (
@@ -44,7 +44,7 @@ class Tried:
     loss: float | None = None  # of the last step
     failure: str | None = None
     compiled: dict[str, Any] | None = None  # as `compiling.Compiled`
-    cuda_graphs: dict[str, Any] | None = field(default=None)  # of modes that ask for them
+    cuda_graphs: dict[str, Any] | None = None  # of modes that ask for them
 
     @property
     def name(self) -> str:
@@ -59,9 +59,21 @@ def all_modes(machine: Machine, produce: Produce | None = None) -> Finding:
 
 
 def tried(machine: Machine) -> Iterator[Tried]:
-    """Yield what came of each combination; formats without compiling first."""
-    for mode, precision in itertools.product(MODES, PRECISIONS):
+    """Yield what came of each combination, in the order of `combinations`."""
+    from torch._inductor import config
+
+    config.compile_threads = 1  # starting processes that compile takes longer than these networks
+    for precision, mode in combinations(machine):
         yield _try(precision, mode, machine.device)
+
+
+def combinations(machine: Machine) -> list[tuple[Precision, str]]:
+    """Return all formats and modes: what others are compared with, the experiment's, the rest."""
+    first = [PLAIN]
+    if machine.settings is not None:
+        first.append((machine.settings.train.precision, machine.settings.train.compile))
+    rest = ((precision, mode) for mode, precision in itertools.product(MODES, PRECISIONS))
+    return list(dict.fromkeys([*first, *rest]))
 
 
 def judged(outcome: Outcome) -> Finding:
@@ -116,8 +128,6 @@ def _try(precision: Precision, mode: str, device: torch.device) -> Tried:
     try:
         with float32_as(precision):
             loss = _train(precision, mode, device)
-    except UserError:
-        raise
     except Exception as error:
         failure = one_line(error)
     compiled = None if mode == "none" or failure else asdict(compiling.outcome())

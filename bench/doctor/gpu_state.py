@@ -16,7 +16,7 @@ from bench.profiling.clocks import clock_of
 
 # Without these a throttled GPU, or another process on it, is not noticed.
 NEEDED = ("throttle_reasons", "processes", "utilisation_percent")
-LOAD = 2.0  # seconds of work; a GPU raises its clocks within a tenth of one
+LOAD = 1.5  # seconds of work; a GPU raises its clocks within a tenth of one
 SIDE = 4096  # of the matrices; a product takes 0.2 ms on an H100 and 5 ms on a T4
 AT_ONCE = 20  # products that are issued before the device is waited for
 SLOW = 0.6  # of the highest clock; a power cap lowers it further, by design

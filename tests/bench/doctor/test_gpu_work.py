@@ -11,6 +11,7 @@ from bench.doctor import compile_modes, memory, numerics, peaks
 from bench.doctor.apart import Outcome
 from bench.doctor.compile_modes import MODES, PRECISIONS, Tried
 from bench.doctor.finding import Machine
+from bench.experiment.trial import TrialSettings
 from bench.profiling.peaks import Peaks
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
@@ -63,7 +64,7 @@ def test_copies_are_timed(machine, monkeypatch):
     assert all(1e6 < rate < 1e13 for rate in memory._rates(CPU))
 
 
-SMALL = ("unet_paper", "sliding_window")
+SMALL = ("sliding_window",)
 
 
 def test_a_step_in_bf16_is_that_of_float32(machine):
@@ -79,8 +80,8 @@ def test_every_network_is_looked_at():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda step: {"gradients": step.gradients.flip(0)}, "unet_paper: logits 1% and"),
-        (lambda step: {"logits": step.logits * 1.2}, "unet_paper: logits "),
+        (lambda step: {"gradients": step.gradients.flip(0)}, "sliding_window: logits 0% and"),
+        (lambda step: {"logits": step.logits * 1.2}, "sliding_window: logits "),
         (lambda step: {"logits": step.logits * float("nan")}, "logits nan%"),
         (lambda step: {"finite": False}, "weights are not finite"),
     ],
@@ -93,7 +94,7 @@ def test_a_device_that_computes_something_else(machine, monkeypatch, change, sai
         return dataclasses.replace(step, **change(step)) if precision == "bf16" else step
 
     monkeypatch.setattr(numerics, "first_step", wrong)
-    found = numerics.steps(machine, SMALL[:1])
+    found = numerics.steps(machine, SMALL)
     assert found.state == "off"
     assert said in found.text
 
@@ -147,10 +148,10 @@ ALL = tuple(row(precision, mode) for mode in MODES for precision in PRECISIONS)
 def test_all_combinations_well_or_as_many_as_time_allowed():
     assert len(ALL) == 16
     assert compile_modes.judged(Outcome(ALL)).state == "ok"
-    found = compile_modes.judged(Outcome(ALL[:9], "it took longer than 20 s", late=True))
+    found = compile_modes.judged(Outcome(ALL[:9], "it took longer than 15 s", late=True))
     assert found.state == "ok"
     assert "9 of 16 combinations" in found.text
-    assert "in 20 s" in found.text
+    assert "in 15 s" in found.text
 
 
 def test_a_process_that_ended_too_early():
@@ -194,9 +195,15 @@ def test_a_combination_is_trained_and_what_was_compiled_is_told(monkeypatch):
     assert found.loss == pytest.approx(plain.loss, rel=0.01)
 
 
-def test_a_combination_that_fails_is_told(monkeypatch):
-    monkeypatch.setattr(compile_modes, "_train", fail(RuntimeError("no Triton")))
+def test_what_an_experiment_sets_is_tried_early(tmp_path):
+    train = {"precision": "bf16", "compile": "max-autotune"}
+    settings = TrialSettings(data={"name": "scenes"}, train=train)
+    order = compile_modes.combinations(Machine(CUDA, tmp_path, settings))
+    assert order[:2] == [("fp32", "none"), ("bf16", "max-autotune")]
+    assert len(order) == len(set(order)) == 16
 
+
+def test_a_combination_that_fails_is_told(monkeypatch):
     def wrong(precision, mode, device):
         raise RuntimeError("no Triton")
 
