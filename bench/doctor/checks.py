@@ -23,6 +23,7 @@ from bench.doctor import (
 )
 from bench.doctor.finding import Finding, Machine, off, skipped
 from bench.execution.job import one_line
+from bench.experiment import environment
 
 Look = Callable[[Machine], Finding]
 
@@ -93,7 +94,7 @@ def made(check: Check, machine: Machine) -> Finding:
     try:
         if check.seconds is None:
             return check.look(machine)
-        look = partial(_alone, check.look)
+        look = partial(_alone, check)
         found: Finding = apart.run(look, machine, seconds=check.seconds).only
         return found
     except Exception as error:  # the other checks go on
@@ -101,5 +102,7 @@ def made(check: Check, machine: Machine) -> Finding:
         return off(f"this check broke down: {one_line(error)}", mend)
 
 
-def _alone(look: Look, machine: Machine) -> Iterator[Finding]:
-    yield look(machine)
+def _alone(check: Check, machine: Machine) -> Iterator[Finding]:
+    if check.device is not None:
+        environment.use(machine.device)
+    yield check.look(machine)

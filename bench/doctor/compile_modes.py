@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from bench.doctor import apart
 from bench.doctor.apart import Outcome, Produce
 from bench.doctor.finding import Finding, Machine, off, ok
 from bench.execution.job import one_line
+from bench.experiment import environment
 from bench.profiling import cuda_graphs
 from bench.training import compiling, models
 from bench.training.models import ModelSettings
@@ -63,8 +66,11 @@ def tried(machine: Machine) -> Iterator[Tried]:
     from torch._inductor import config
 
     config.compile_threads = 1  # starting processes that compile takes longer than these networks
+    environment.use(machine.device)
     for precision, mode in combinations(machine):
-        yield _try(precision, mode, machine.device)
+        with contextlib.redirect_stderr(io.StringIO()):  # max-autotune writes tables of timings
+            row = _try(precision, mode, machine.device)
+        yield row
 
 
 def combinations(machine: Machine) -> list[tuple[Precision, str]]:

@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from bench.doctor import checks
+from bench.doctor import checks, compile_modes
 from bench.doctor.checks import CHECKS, Check
 from bench.doctor.finding import Machine, ok
 
@@ -62,6 +62,21 @@ def test_a_process_that_dies_or_hangs_is_off(machine):
 def test_what_is_for_another_device_is_skipped(machine):
     found = checks.made(Check("gpu", broken, device="cuda"), machine)
     assert (found.state, found.text) == ("skipped", "only for cuda (this device: cpu)")
+
+
+def test_a_check_of_a_gpu_works_on_the_one_that_was_named(tmp_path, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    second = Machine(torch.device("cuda:1"), tmp_path)
+    for kind in (None, "cuda"):
+        list(checks._alone(Check("a", fine, kind, seconds=1), second))
+    assert chosen == [torch.device("cuda:1")]
+
+
+def test_no_check_uses_a_gpu_in_this_process():
+    """A GPU that one process at a time may use would refuse the next one."""
+    here = [check.look for check in CHECKS if check.device == "cuda" and check.seconds is None]
+    assert here == [compile_modes.all_modes]  # which starts one
 
 
 def test_every_check_has_a_name_of_its_own():

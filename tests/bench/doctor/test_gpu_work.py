@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import os
+import signal
 
 import pytest
 import torch
@@ -158,6 +160,20 @@ def test_a_process_that_ended_too_early():
     found = compile_modes.judged(Outcome(ALL[:9], "the process was ended by SIGSEGV"))
     assert found.state == "off"
     assert "SIGSEGV" in found.text
+
+
+def some_and_then_death(machine):
+    yield from ALL[:5]
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_was_tried_before_a_process_died_is_kept(machine, monkeypatch):
+    monkeypatch.setattr(compile_modes, "SECONDS", 60.0)
+    found = compile_modes.all_modes(machine, some_and_then_death)
+    assert found.state == "off"
+    assert found.text.startswith("5 of 16 combinations")
+    assert "SIGKILL" in found.text
+    assert len(found.numbers["tried"]) == 5
 
 
 @pytest.mark.parametrize(
