@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.terminal import Data, Results, Set, complain, say
+from bench.execution import processes
+from bench.measurements import MEASUREMENTS
 from bench.store.files import write_whole
 
 if TYPE_CHECKING:
@@ -43,10 +45,12 @@ def doctor(
     All numbers are written into doctor-HOST.json in the folder of the results. Status 1 if
     something is off.
     """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    if experiment is None or experiment.is_file():
+        processes.start_server()  # takes as long as what follows
     from bench.doctor import checks
 
     machine = _machine(experiment, settings or (), results, data, device)
-    started, clock = datetime.now(UTC), time.perf_counter()
     say(f"looking at {machine.device} of {platform.node()}:")
     made: list[Checked] = []
     try:
@@ -73,7 +77,7 @@ def doctor(
 def _machine(
     experiment: Path | None, overrides: Sequence[str], results: Path, data: Path, device: str
 ) -> Machine:
-    """Return what is looked at; UserError if the experiment, its data or the device is wrong."""
+    """Return what is looked at; UserError if the experiment or the device is wrong."""
     from bench.doctor.finding import Machine
     from bench.errors import UserError
     from bench.experiment import config, design, environment
@@ -86,8 +90,10 @@ def _machine(
     first = config.load_all(experiment, overrides)[0]
     arms, baseline = design.arms(first), design.baseline(first)
     chosen = next((arm for arm in arms if arm.levels == baseline), arms[0]).settings
-    chosen.dataset(data, first.all_seeds[0])  # whether it is there
-    return Machine(found, results, chosen, data, named)
+    data_of_seed = chosen.data.for_seed(first.all_seeds[0])
+    chosen = chosen.model_copy(update={"data": data_of_seed})
+    trains = MEASUREMENTS[first.measure].trains
+    return Machine(found, results, chosen, data, named=named, trains=trains)
 
 
 def _line(checked: Checked) -> str:

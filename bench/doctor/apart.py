@@ -17,7 +17,8 @@ from typing import Any
 
 from bench.doctor.finding import Machine
 from bench.execution.job import one_line
-from bench.execution.workers import cause, kill_group, start_process
+from bench.execution.processes import start_process
+from bench.execution.workers import cause, kill_group
 
 Produce = Callable[[Machine], Iterator[Any]]
 

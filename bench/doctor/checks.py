@@ -17,9 +17,11 @@ from bench.doctor import (
     gpu_state,
     libraries,
     limits,
+    loader,
     memory,
     numerics,
     peaks,
+    repeats,
 )
 from bench.doctor.finding import Finding, Machine, off, skipped
 from bench.execution.job import one_line
@@ -38,6 +40,7 @@ class Check:
     # For so long in a process of its own; None: in this one. What uses the device has its own.
     seconds: float | None = None
     needed: bool = False  # where it is off, no other check of that device is made
+    on_device: bool = False  # whether it computes on the device, of whatever kind that is
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ CHECKS = (
     Check("other processes", cpu.others),
     Check("binding of threads", cpu.bound),
     Check("waiting threads", cpu.spinning),
-    Check("threads", cpu.threads, seconds=20),
+    Check("threads", cpu.threads),
     Check("GPU", driver.usable, seconds=30, needed=True),
     Check("what NVML tells", gpu_state.told, "cuda", seconds=15),
     Check("others on the GPU", gpu_state.others, "cuda", seconds=15),
@@ -73,15 +76,18 @@ CHECKS = (
     Check("fp16", numerics.scaling, "cuda", seconds=15),
     Check("networks", numerics.steps, "cuda", seconds=30),
     Check("compiling", compile_modes.all_modes, "cuda"),  # has a process of its own
+    Check("repeatability", repeats.same_bytes, on_device=True),
+    Check("loader", loader.rates, on_device=True),
 )
 
 
 def run(machine: Machine, checks: Sequence[Check] = CHECKS) -> Iterator[Checked]:
     """Make all checks, one after the other; yield each when it is made."""
-    without = False
+    without, kind = False, machine.device.type
     for check in checks:
         started = time.perf_counter()
-        useless = without and check.device == machine.device.type
+        of_device = check.device == kind or (check.on_device and kind != "cpu")
+        useless = without and of_device
         finding = skipped("the GPU cannot be used") if useless else made(check, machine)
         without |= check.needed and finding.state == "off"
         yield Checked(check.name, finding, round(time.perf_counter() - started, 3))

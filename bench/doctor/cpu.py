@@ -101,8 +101,12 @@ def threads(machine: Machine, measure: Callable[[int], float] | None = None) -> 
 
 def _product(threads: int) -> float:
     """Return the milliseconds of the fastest of some products of matrices."""
-    torch.set_num_threads(threads)
+    before = torch.get_num_threads()
     left, right = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
     work = partial(torch.mm, left, right)
-    timing.measure(work, Clock(), calls=1, windows=2)
-    return min(timing.measure(work, Clock(), calls=3, windows=5))
+    torch.set_num_threads(threads)
+    try:
+        timing.measure(work, Clock(), calls=1, windows=2)
+        return min(timing.measure(work, Clock(), calls=3, windows=5))
+    finally:
+        torch.set_num_threads(before)

@@ -22,6 +22,7 @@ class Machine:
     settings: TrialSettings | None = None  # of the first arm of the experiment that was named
     data: Path = Path("data")  # the folder of the datasets
     named: bool = False  # whether the device was asked for by its name
+    trains: bool = True  # whether that experiment trains on loaded images, and times no passes
 
     @property
     def threads(self) -> int:

@@ -20,12 +20,13 @@ from bench.execution import mps
 from bench.execution.job import Job, Stop, perform
 from bench.execution.progress import Progress
 from bench.execution.workers import Worker
-from bench.experiment.machine_limits import workers_that_fit
+from bench.experiment import machine_limits
 from bench.measurements import Measurement
 from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
 
 Executor = Callable[[Sequence[Job], Progress, Stop], Iterator[Record]]
+MOST_WORKERS = 8  # loader processes, unless a user asks for more
 _TICK = 0.5  # seconds until it is looked again whether to stop, or whether time is up
 
 
@@ -94,10 +95,18 @@ def jobs_that_fit(measurement: Measurement, device: torch.device, *, threads: in
         return None
     jobs = 1
     if device.type == "cpu":
-        jobs = workers_that_fit(threads)
+        jobs = machine_limits.workers_that_fit(threads)
     elif str(device) == "cuda":  # without an index: all there are
         jobs = torch.cuda.device_count()
     return jobs if jobs > 1 else None
+
+
+def usual_workers(device: torch.device, jobs: int) -> int:
+    """Return how many loader processes a trial has, unless a user asks for another number."""
+    if device.type != "cuda":
+        return 0
+    cores = machine_limits.usable_cores() // jobs - 1  # one is for the trial itself
+    return max(0, min(MOST_WORKERS, cores))
 
 
 def usual(measurement: Measurement, device: torch.device) -> Executor:

@@ -16,15 +16,13 @@ from bench.errors import UserError
 from bench.execution import executors
 from bench.execution.budget import Budget
 from bench.execution.executors import Executor
-from bench.experiment import config, device_identity, environment, layers, machine_limits, stages
+from bench.experiment import config, device_identity, environment, layers, stages
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Stale
 from bench.experiment.stage import Stage
 from bench.experiment.trial import Trial
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
-
-MOST_WORKERS = 8  # loader processes, unless a user asks for more
 
 
 @dataclass(frozen=True)
@@ -115,8 +113,7 @@ def prepare(
         threads = max(trial.arm.settings.train.threads for trial in stage.trials)
         jobs = executors.jobs_that_fit(measurement, found, threads=threads)
     if workers is None:
-        cores = machine_limits.usable_cores() // (jobs or 1) - 1  # one is for the trial itself
-        workers = max(0, min(MOST_WORKERS, cores)) if found.type == "cuda" else 0
+        workers = executors.usual_workers(found, jobs or 1)
     perform = executors.choose(
         executor,
         measurement,

@@ -2,11 +2,6 @@
 
 The two ends talk over a pipe: jobs and the request to stop go in, epochs and records come out. A
 pipe that closes tells either end that the other is gone.
-
-On Linux processes are forked from a server that has imported what measuring needs and has done
-nothing else: no thread of torch or OpenCV runs in it, and no GPU is in use. So a process that did
-nothing before starts in a fraction of a second. Elsewhere forking after such imports is not safe,
-and every process starts from nothing.
 """
 
 from __future__ import annotations
@@ -17,27 +12,22 @@ import multiprocessing
 import os
 import queue
 import signal
-import sys
 import threading
 import time
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bench.errors import UserError
 from bench.execution.job import Job, give_up, perform
+from bench.execution.processes import start_process
 from bench.execution.progress import Progress
-from bench.measurements import MEASUREMENTS
 from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
 
 GRACE = 5.0  # seconds that a process has to end by itself when its work is done
-# torch's optimisers import its compiler, which takes as long as the rest of it.
-PRELOADED = [__name__, *(one.module for one in MEASUREMENTS.values()), "torch._dynamo"]
 _STOP = "stop"  # what tells a worker to end at the end of its epoch
 
 
@@ -123,53 +113,6 @@ class Worker:
             self.process.join(GRACE)
         kill_group(self.process)
         self.process.join()
-
-
-def start_process(target: Callable[[Connection], None], pipe: Connection) -> BaseProcess:
-    """Start a process that is deaf to Ctrl-C and SIGHUP, which this process acts upon."""
-    linux = sys.platform == "linux"
-    context = multiprocessing.get_context("forkserver" if linux else "spawn")
-    process: BaseProcess = context.Process(  # type: ignore[attr-defined]
-        target=target, args=(pipe,)
-    )
-    with _without_script():
-        with _no_interrupt():
-            if not linux:
-                process.start()
-                return process
-            context.set_forkserver_preload(PRELOADED)
-            forkserver.ensure_running()  # inherits that, and passes it on
-        process.start()  # waits until the server has imported all that
-    return process
-
-
-@contextlib.contextmanager
-def _without_script() -> Iterator[None]:
-    """Keep new processes from running the user's script once more, of which they need nothing.
-
-    Multiprocessing has them import it, and one that calls ``bench.run`` without a guard would
-    start processes of its own there.
-    """
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
-
-
-@contextlib.contextmanager
-def _no_interrupt() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may say so
-        return
-    numbers = [signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def kill_group(process: BaseProcess) -> None:

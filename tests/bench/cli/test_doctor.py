@@ -7,9 +7,17 @@ import pytest
 from bench.doctor import checks
 from bench.doctor.checks import Checked
 from bench.doctor.finding import off, ok, skipped
+from bench.execution import processes
 
 WELL = [Checked("cores", ok("all usable", usable=2), 0.1), Checked("a", skipped("no GPU"), 0.0)]
+SCENES = "scenes, train: 4, val: 2, test: 1, size: 48"
 ILL = Checked("file locks", off("locks keep nobody out", "put --results elsewhere"), 0.2)
+
+
+@pytest.fixture(autouse=True)
+def _no_server(monkeypatch):
+    """Start no processes: no check here needs one."""
+    monkeypatch.setattr(processes, "start_server", lambda: None)
 
 
 @pytest.mark.parametrize(("found", "expected"), [(WELL, 0), ([*WELL, ILL], 1)])
@@ -33,6 +41,13 @@ def test_lines_file_and_status(here, bench, monkeypatch, found, expected):
     assert file.name.startswith("doctor-")
     assert [one["state"] for one in stored["checks"]] == [one.finding.state for one in found]
     assert stored["checks"][0]["numbers"] == {"usable": 2}
+
+
+def test_data_that_are_not_installed_are_no_mistake(here, bench, monkeypatch):
+    """A check says so, and the others are made."""
+    (here / "msrc.yaml").write_text((here / "small.yaml").read_text().replace(SCENES, "msrc_v2"))
+    monkeypatch.setattr(checks, "run", lambda machine: iter(WELL))
+    assert bench("doctor", "msrc.yaml", "--device", "cpu")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from multiprocessing import forkserver
 
 import pytest
 
-from bench.execution import workers
+from bench.execution import processes
 from tests.bench.execution import tricks
 
 LATE = (
@@ -48,9 +48,9 @@ def start():
 
     with pytest.MonkeyPatch.context() as patch:
         forkserver._forkserver._stop()
-        patch.setattr(workers, "PRELOADED", [*workers.PRELOADED, tricks.__name__, *LATE])
+        patch.setattr(processes, "PRELOADED", [*processes.PRELOADED, tricks.__name__, *LATE])
         patch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))  # not pytest's
-        forkserver.set_forkserver_preload(workers.PRELOADED)
+        forkserver.set_forkserver_preload(processes.PRELOADED)
         forkserver.ensure_running()
         yield start
         for process in started:

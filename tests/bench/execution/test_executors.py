@@ -62,23 +62,23 @@ def test_no_process_outlives_its_parent(start, tmp_path, number):
 LOOK = """
 import os, sys
 import torch
-from bench.execution import workers
+from bench.execution import processes
 
 def look(pipe):
     threads = len(os.listdir(f"/proc/{os.getppid()}/task"))
-    loaded = all(name in sys.modules for name in workers.PRELOADED)
+    loaded = all(name in sys.modules for name in processes.PRELOADED)
     cuda = torch.cuda.is_initialized() or torch.cuda._is_in_bad_fork()
     pipe.send((os.getppid(), threads, loaded, cuda))
 """
 # Without a guard: no process that it starts runs it again.
 FORKED = """
 from multiprocessing import Pipe
-from bench.execution import workers
+from bench.execution import processes
 from looks import look
 
 for _ in range(2):
     ours, theirs = Pipe()
-    workers.start_process(look, theirs).join()
+    processes.start_process(look, theirs).join()
     print(*ours.recv())
 """
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from bench.execution import signals, workers
+from bench.execution import processes, signals
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
 
@@ -61,6 +61,6 @@ def test_loader_processes_leave_it_to_the_run():
 
 def test_what_starts_workers_is_deaf_to_the_terminal():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)]
-    with workers._no_interrupt():
+    with processes._no_interrupt():
         send(signal.SIGINT, signal.SIGHUP)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)] == before
