@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import itertools
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -66,6 +68,9 @@ def tried(machine: Machine) -> Iterator[Tried]:
     from torch._inductor import config
 
     config.compile_threads = 1  # starting processes that compile takes longer than these networks
+    # Torch shows progress by tqdm, whose own lock is left behind by a process that is killed.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("tqdm").tqdm.set_lock(threading.RLock())
     environment.use(machine.device)
     for precision, mode in combinations(machine):
         with contextlib.redirect_stderr(io.StringIO()):  # max-autotune writes tables of timings
