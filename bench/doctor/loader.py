@@ -47,7 +47,7 @@ class Rates:
 def rates(machine: Machine) -> Finding:
     """Time the loader and a step of training, and compare them."""
     if machine.settings is None:
-        return skipped("of an experiment: python -m bench doctor EXPERIMENT.yaml")
+        return skipped("needs an experiment: python -m bench doctor EXPERIMENT.yaml")
     if not machine.trains:
         return skipped("this experiment times passes, and trains no network on loaded images")
     if machine.settings.train.loader == "device":
