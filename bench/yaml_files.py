@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,24 @@ def read_mapping(path: Path) -> dict[Any, Any]:
         if len(text) > MAX_BYTES:
             raise UserError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        meant = _nearest_file(path) if isinstance(error, FileNotFoundError) else ""
+        raise UserError(f"{path}: cannot be read ({error.strerror}){meant}") from error
     except ValueError as error:
         raise UserError(f"{path}: {problem(error)}") from error
     values = _loaded(text, path)
     if not isinstance(values, dict):
         raise UserError(f"{path}: a mapping of keys to values is wanted")
     return values
+
+
+def _nearest_file(path: Path) -> str:
+    """Return ``; did you mean 'x.yaml'?`` if a file beside a missing one has such a name."""
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean '{path.with_name(close[0])}'?" if close else ""
 
 
 def assignment(text: str) -> tuple[str, Any]:

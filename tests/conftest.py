@@ -10,14 +10,12 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from bench.data.datasets import msrc_v2
 from bench.experiment import machine_limits
 from tests.shared import once
+
+# What takes long to import is imported by who needs it: pytest-xdist's first process needs none.
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = "msrc_v2_trainval.tar.xz"
@@ -63,6 +61,8 @@ def _one_thread():
     Small networks are no faster with several, which wait for each other: ten times slower where
     another process of the tests is busy.
     """
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -84,6 +84,8 @@ def shared_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def real_data(shared_folder):
     """Return a data folder with MSRC-v2 (train and val) and ISBI-2012, or skip the test."""
+    from bench.data.datasets import msrc_v2
+
     named = os.environ.get("BENCH_DATA")
     places = [Path(named).resolve()] if named else []
     for place in [*places, ROOT.parent / "shared" / "data"]:
@@ -97,6 +99,8 @@ def real_data(shared_folder):
 
 
 def install_real_data(place, root):
+    from bench.data.datasets import msrc_v2
+
     (root / "isbi2012").symlink_to(place / "isbi2012")
     msrc_v2.install(root, [place / ARCHIVE])
 
@@ -108,6 +112,8 @@ def made_up_data(shared_folder):
 
 
 def write_data(root):
+    import numpy as np
+
     rng = np.random.default_rng(0)
     write_msrc(root, rng)
     write_isbi(root, rng)
@@ -115,6 +121,11 @@ def write_data(root):
 
 
 def write_msrc(root, rng, splits=("train", "val", "test")):
+    import numpy as np
+    from PIL import Image
+
+    from bench.data.datasets import msrc_v2
+
     colours = np.array([*msrc_v2._VOID.values(), *msrc_v2._CLASSES.values()], dtype=np.uint8)
     for kind in ("Images", "GroundTruth"):
         (root / msrc_v2.FOLDER / kind).mkdir(parents=True)
@@ -127,6 +138,9 @@ def write_msrc(root, rng, splits=("train", "val", "test")):
 
 
 def write_isbi(root, rng):
+    import numpy as np
+    from PIL import Image
+
     (root / "isbi2012").mkdir()
     stacks = {
         "volume": rng.integers(0, 256, (30, 5, 7), dtype=np.uint8),
@@ -140,6 +154,9 @@ def write_isbi(root, rng):
 
 def write_streets(folder, rng):
     """Two training and one validation image of different sizes, with coloured masks."""
+    import numpy as np
+    from PIL import Image
+
     colours = np.array([*STREETS.values(), (0, 0, 0)], dtype=np.uint8)
     for name, size in {"train/a": (6, 9), "train/b": (9, 6), "val/c": (7, 7)}.items():
         for kind in ("images", "masks"):

@@ -174,7 +174,8 @@ def test_schema(here, bench):
 
 
 MISTAKES = {
-    "missing file": (["run", "smal.yaml"], "smal.yaml: cannot be read (No such file"),
+    "missing file": (["run", "smal.yaml"], "smal.yaml: cannot be read (No such file or directory); did you mean 'small.yaml'?"),
+    "missing folder": (["run", "none/smal.yaml"], "none/smal.yaml: cannot be read (No such file or directory)"),
     "a folder": (["run", "."], "cannot be read (Is a directory)"),
     "unknown command": (["runn"], "No such command 'runn'"),
     "unknown option": (["run", "small.yaml", "--sed", "1"], "No such option: --sed"),

@@ -28,7 +28,7 @@ COLOURS = {
 
 @pytest.fixture
 def root(made_up_data, tmp_path):
-    shutil.copytree(made_up_data / FOLDER, tmp_path / FOLDER)
+    shutil.copytree(made_up_data / FOLDER, tmp_path / FOLDER, copy_function=shutil.copyfile)
     return tmp_path
 
 
