@@ -12,7 +12,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import pytest
 
-from bench.experiment import machine_limits
+from bench.machine import limits
 from tests.shared import once
 
 # What takes long to import is imported by who needs it: pytest-xdist's first process needs none.
@@ -70,7 +70,7 @@ def _one_thread():
 def _one_core():
     """Measure in this process, as on a machine of one core, unless a test says otherwise."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine_limits, "usable_cores", lambda: 1)
+        patch.setattr(limits, "usable_cores", lambda: 1)
         yield
 
 

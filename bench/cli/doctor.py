@@ -80,7 +80,8 @@ def _machine(
     """Return what is looked at; UserError if the experiment or the device is wrong."""
     from bench.doctor.finding import Machine
     from bench.errors import UserError
-    from bench.experiment import config, design, environment
+    from bench.experiment import config, design
+    from bench.machine import environment
 
     found, named = environment.named_device(device), device != "auto"
     if experiment is None:

@@ -42,7 +42,9 @@ Busy = Annotated[
 ]
 ExecutorName = Annotated[str, typer.Option(help="local, or ray for a cluster.")]
 Address = Annotated[str | None, typer.Option(help="Of the cluster, for ray.")]
-Mps = Annotated[str, typer.Option(help="How trials share a GPU at once: auto, on or off.")]
+Mps = Annotated[
+    str, typer.Option(help="NVIDIA's MPS for trials that share a GPU: auto, on or off.")
+]
 Time = Annotated[
     str | None, typer.Option(metavar="TIME", help="Stop after the epoch then: 6h, 90m, 1h30m.")
 ]

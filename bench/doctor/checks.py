@@ -25,7 +25,7 @@ from bench.doctor import (
 )
 from bench.doctor.finding import Finding, Machine, off, skipped
 from bench.execution.job import one_line
-from bench.experiment import environment
+from bench.machine import environment
 
 Look = Callable[[Machine], Finding]
 
@@ -57,7 +57,7 @@ CHECKS = (
     Check("cores", limits.cores),
     Check("memory", limits.memory),
     Check("shared memory", limits.shared_memory),
-    Check("room for results", files.room),
+    Check("disk space", files.disk_space),
     Check("writing results", files.writing),
     Check("file locks", files.locks),
     Check("other processes", cpu.others),

@@ -18,7 +18,7 @@ from bench.doctor import apart
 from bench.doctor.apart import Outcome, Produce
 from bench.doctor.finding import Finding, Machine, off, ok
 from bench.execution.job import one_line
-from bench.experiment import environment
+from bench.machine import environment
 from bench.profiling import cuda_graphs
 from bench.training import compiling, models
 from bench.training.models import ModelSettings
@@ -121,9 +121,7 @@ def _problem(row: Tried, rows: Sequence[Tried]) -> str | None:
         return "no CUDA graph recorded"
     if graphs is not None and graphs["skipped"]:
         return f"{graphs['skipped']} CUDA graphs skipped"
-    exact = next(
-        (one.loss for one in rows if (one.precision, one.compile) == ("fp32", "none")), None
-    )
+    exact = next((one.loss for one in rows if (one.precision, one.compile) == PLAIN), None)
     if row.loss is None or exact is None:
         return None
     if not abs(row.loss / exact - 1) <= APART:  # also where it is not a number

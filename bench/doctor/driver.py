@@ -9,7 +9,7 @@ import torch
 
 from bench.doctor import apart
 from bench.doctor.finding import Finding, Machine, off, ok, skipped
-from bench.experiment import environment
+from bench.machine import environment
 from bench.training.precision import Precision
 
 DRIVER = (

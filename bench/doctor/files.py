@@ -1,4 +1,4 @@
-"""The folder of the results: room, file locks, files that are replaced at once."""
+"""The folder of the results: free disk space, file locks, files that are replaced at once."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from bench.errors import UserError
 from bench.store import claims
 from bench.store.files import write_whole
 
-LEAST_ROOM = 1e9  # bytes
+LEAST_FREE = 1e9  # bytes
 ELSEWHERE = "put --results on another file system"
 
 
-def room(machine: Machine, usage: Any = shutil.disk_usage) -> Finding:
-    """Look how much room the disk of the results has."""
+def disk_space(machine: Machine, usage: Any = shutil.disk_usage) -> Finding:
+    """Look how much of the disk of the results is free."""
     free = usage(_existing(machine.results)).free
     text = f"{free / 1e9:.1f} GB of disk are free for results in {machine.results}"
-    if free < LEAST_ROOM:
-        return off(text, f"make room, or {ELSEWHERE}", free_bytes=free)
+    if free < LEAST_FREE:
+        return off(text, f"delete what is not needed, or {ELSEWHERE}", free_bytes=free)
     return ok(text, free_bytes=free)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from bench import nvml
 from bench.doctor.finding import Finding, Machine, off, ok
-from bench.nvml import Gpu
+from bench.machine import nvml
+from bench.machine.nvml import Gpu
 from bench.profiling import device_state, sampling
 from bench.profiling.clocks import clock_of
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.doctor.finding import Finding, Machine, off, ok, skipped
-from bench.experiment.machine_limits import Cores, Memory, find_cores, find_memory
+from bench.machine.limits import Cores, Memory, find_cores, find_memory
 
 GIGABYTE = 1e9
 LEAST_MEMORY = 2 * GIGABYTE  # importing torch and training a small network takes about half of it
@@ -44,7 +44,7 @@ def memory(machine: Machine, find: Callable[[], Memory] = find_memory) -> Findin
 
 
 def shared_memory(machine: Machine, folder: Path = Path("/dev/shm")) -> Finding:
-    """Look for room in the shared memory through which loader processes hand over batches."""
+    """Look for free shared memory, through which loader processes hand over batches."""
     if not folder.is_dir():
         return skipped("this system has no /dev/shm")
     found = os.statvfs(folder)

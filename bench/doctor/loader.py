@@ -14,8 +14,8 @@ from bench.doctor import apart
 from bench.doctor.finding import Finding, Machine, off, ok, skipped
 from bench.errors import UserError
 from bench.execution import executors
-from bench.experiment import environment, machine_limits
 from bench.experiment.trial import TrialSettings
+from bench.machine import environment, limits
 from bench.measurements import MEASUREMENTS
 from bench.profiling import clocks, timing, workloads
 from bench.profiling.clocks import Clock
@@ -62,7 +62,7 @@ def rates(machine: Machine) -> Finding:
     if "loaded" not in rows:
         return skipped("no batch was loaded in time (weights of borders are computed before)")
     found = Rates(rows["alone"], rows["workers"], rows["loaded"], rows.get("step"))
-    spare = machine_limits.usable_cores() - machine.threads
+    spare = limits.usable_cores() - machine.threads
     return judged(found, cores=spare, overlaps=machine.device.type == "cuda")
 
 

@@ -12,8 +12,8 @@ from bench.data.dataset import Dataset
 from bench.doctor import apart
 from bench.doctor.finding import Finding, Machine, off, ok, skipped
 from bench.errors import UserError
-from bench.experiment import environment
 from bench.experiment.trial import TrialSettings
+from bench.machine import environment
 from bench.profiling import clocks, timing, workloads
 from bench.training.convolutions import tried_by_cudnn
 from bench.training.precision import float32_as

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from bench.components.names import Component
 from bench.errors import UserError
-from bench.experiment import code_digest, data_digest, device_identity, environment
+from bench.experiment import code_digest, data_digest
 from bench.experiment.trial import Trial
+from bench.machine import device_identity, environment
 from bench.measurements import Measurement
 from bench.training.models import ENCODER
 

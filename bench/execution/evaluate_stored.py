@@ -20,9 +20,10 @@ from bench.execution.job import Job, Stop
 from bench.execution.progress import Progress
 from bench.execution.run_experiment import Outcome
 from bench.execution.until_stored import measure
-from bench.experiment import code_digest, data_digest, environment, reconcile
+from bench.experiment import code_digest, data_digest, reconcile
 from bench.experiment.reconcile import Review
 from bench.experiment.trial import Arm, Trial
+from bench.machine import environment
 from bench.measurements import MEASUREMENTS
 from bench.store import evaluations
 from bench.store.folder import Store

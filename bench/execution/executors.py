@@ -20,7 +20,7 @@ from bench.execution import mps
 from bench.execution.job import Job, Stop, perform
 from bench.execution.progress import Progress
 from bench.execution.workers import Worker
-from bench.experiment import machine_limits
+from bench.machine import limits
 from bench.measurements import Measurement
 from bench.store.records import Record
 from bench.training.checkpointing import Interrupted
@@ -95,7 +95,7 @@ def jobs_that_fit(measurement: Measurement, device: torch.device, *, threads: in
         return None
     jobs = 1
     if device.type == "cpu":
-        jobs = machine_limits.workers_that_fit(threads)
+        jobs = limits.workers_that_fit(threads)
     elif str(device) == "cuda":  # without an index: all there are
         jobs = torch.cuda.device_count()
     return jobs if jobs > 1 else None
@@ -105,7 +105,7 @@ def usual_workers(device: torch.device, jobs: int) -> int:
     """Return how many loader processes a trial has, unless a user asks for another number."""
     if device.type != "cuda":
         return 0
-    cores = machine_limits.usable_cores() // jobs - 1  # one is for the trial itself
+    cores = limits.usable_cores() // jobs - 1  # one is for the trial itself
     return max(0, min(MOST_WORKERS, cores))
 
 

@@ -17,9 +17,9 @@ import torch
 from bench.errors import UserError, out_of_memory
 from bench.execution import as_planned
 from bench.execution.as_planned import Changed
-from bench.experiment import environment
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import Trial
+from bench.machine import environment
 from bench.measurements import Measurement
 from bench.store.files import Damaged, Unwritable
 from bench.store.folder import Store

@@ -21,7 +21,7 @@ from bench.data.pictures import picture
 from bench.errors import UserError, nearest, out_of_memory
 from bench.evaluation.predict import VIEWS, Predictor
 from bench.execution import scoring
-from bench.experiment import environment
+from bench.machine import environment
 from bench.store import load_model
 from bench.store.files import write_whole
 from bench.store.folder import Store

@@ -16,11 +16,12 @@ from bench.errors import UserError
 from bench.execution import executors
 from bench.execution.budget import Budget
 from bench.execution.executors import Executor
-from bench.experiment import config, device_identity, environment, layers, stages
+from bench.experiment import config, layers, stages
 from bench.experiment.config import Experiment
 from bench.experiment.reconcile import Stale
 from bench.experiment.stage import Stage
 from bench.experiment.trial import Trial
+from bench.machine import device_identity, environment
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 

@@ -27,7 +27,6 @@ from bench.experiment import (
     crossover,
     data_digest,
     design,
-    environment,
     label_checks,
     network_checks,
 )
@@ -35,6 +34,7 @@ from bench.experiment.config import Experiment
 from bench.experiment.levels import named, names
 from bench.experiment.reconcile import Stale
 from bench.experiment.trial import Arm, Trial
+from bench.machine import environment
 from bench.measurements import MEASUREMENTS
 from bench.store.plans import Plan, PlannedTrial, Tuning
 from bench.training import losses, models

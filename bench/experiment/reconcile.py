@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.experiment import device_identity
 from bench.experiment.trial import Trial, TrialSettings
+from bench.machine import device_identity
 from bench.measurements import MEASUREMENTS
 from bench.store import claims, damage, files
 from bench.store.damage import free, move

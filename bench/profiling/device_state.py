@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.nvml import REASONS, Gpu
+from bench.machine.nvml import REASONS, Gpu
 
 State = dict[str, Any]
 

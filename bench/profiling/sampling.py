@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any
 
-from bench.nvml import Gpu, limited_seconds
+from bench.machine.nvml import Gpu, limited_seconds
 
 PERIOD = 0.05  # seconds between two samples
 Sample = dict[str, Any]

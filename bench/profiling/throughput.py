@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from bench import nvml
 from bench.data import registry
 from bench.errors import out_of_memory
 from bench.experiment.context import Measured, RunContext
 from bench.experiment.trial import TrialSettings
-from bench.nvml import Gpu
+from bench.machine import nvml
+from bench.machine.nvml import Gpu
 from bench.profiling import (
     bound,
     clocks,
@@ -65,8 +65,6 @@ def measure(settings: TrialSettings, seed: int, context: RunContext) -> Measured
     torch.set_num_threads(settings.train.threads)
     if settings.train.compile != "none":
         compiling.begin()
-    if context.device.index is not None:
-        torch.cuda.set_device(context.device)
     # What works in main memory is timed as on a machine without a GPU.
     device = context.device if workloads.on_device(settings) else torch.device("cpu")
     dataset = registry.load(settings.data.for_seed(seed), context.root)

@@ -320,8 +320,8 @@ def by_class(classes, mean, rng):
     label = [each for each in range(classes) if each != ABSENT]
     away = 0.25 * rng.standard_normal(len(label))
     away -= away.mean()
-    room = [mean / max(1e-9, -away.min()), (0.999 - mean) / max(1e-9, away.max()), 1]
-    iou = dict(zip(label, mean + away * max(0, min(room)), strict=True))
+    scales = [mean / max(1e-9, -away.min()), (0.999 - mean) / max(1e-9, away.max()), 1]
+    iou = dict(zip(label, mean + away * max(0, min(scales)), strict=True))
     return [iou.get(each) for each in range(classes)]
 
 

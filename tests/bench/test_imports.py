@@ -10,7 +10,7 @@ from bench.experiment import code_digest
 FOLDERS = (  # low to high, as in docs/architecture.md
     {"errors"},
     {"plain_files"},
-    {"settings", "yaml_files", "measurements", "nvml"},
+    {"settings", "yaml_files", "measurements", "machine"},
     {"metrics", "components"},
     {"data"},
     {"training"},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.experiment import environment
+from bench.machine import environment
 
 THREADS = 2  # of torch, in every race
 

@@ -27,8 +27,9 @@ import numpy as np
 
 from bench import __main__
 from bench.execution import accuracy, job
-from bench.experiment import code_digest, environment, machine_limits
+from bench.experiment import code_digest
 from bench.experiment.context import Measured
+from bench.machine import environment, limits
 from bench.store import checks, files
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult, Example
@@ -397,7 +398,7 @@ COMMANDS = {
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     loop.torch.set_num_threads(1)
-    machine_limits.usable_cores = lambda: 1  # so that without --jobs trials run in one process
+    limits.usable_cores = lambda: 1  # so that without --jobs trials run in one process
     for name in ("bench.execution.run_experiment", "bench.execution.signals", "bench.report.write"):
         importlib.import_module(name)  # which commands import late
     importlib.import_module("torch._dynamo")  # which optimisers import late

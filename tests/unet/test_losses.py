@@ -166,8 +166,8 @@ def one_hot_dice(logits, target, smooth=1e-5):
     valid = (target != VOID).unsqueeze(1)
     p = logits.softmax(1) * valid
     t = torch.nn.functional.one_hot(target * valid[:, 0], logits.shape[1]).movedim(3, 1) * valid
-    hits, total = (p * t).sum((0, 2, 3)), (p + t).sum((0, 2, 3))
-    return 1 - ((2 * hits + smooth) / (total + smooth)).mean()
+    overlap, total = (p * t).sum((0, 2, 3)), (p + t).sum((0, 2, 3))
+    return 1 - ((2 * overlap + smooth) / (total + smooth)).mean()
 
 
 def test_float32_stays_exact_over_many_pixels():
@@ -208,7 +208,7 @@ def test_dice_variants_by_hand():
     p = torch.tensor([[[0.5, 0.25, 0.25], [0.5, 0.5, 0.0]], [[1.0, 0.0, 0.0], [0.75, 0.0, 0.25]]])
     logits = p.log().movedim(2, 1).unsqueeze(2)
     target = torch.tensor([[[0, 1]], [[0, 0]]])
-    # 2 hits + s over mass + truth + s, with s = 1; first image, second image, both.
+    # 2 intersection + s over predicted + truth + s, with s = 1; first image, second image, both.
     first = (2 / 3, 2 / 2.75, 1 / 1.25)
     second = (4.5 / 4.75, 1.0, 1 / 1.25)
     both = (5.5 / 6.75, 2 / 2.75, 1 / 1.5)

@@ -237,7 +237,7 @@ def test_shapes_and_types_that_do_not_fit_are_refused():
 def slow_soft_iou(logits, target, smooth):
     """Pixel by pixel, in Python floats."""
     classes = logits.shape[1]
-    hits, mass, truth = ([0.0] * classes for _ in range(3))
+    overlap, predicted, truth = ([0.0] * classes for _ in range(3))
     pixels = logits.movedim(1, 3).reshape(-1, classes).tolist()
     for values, label in zip(pixels, target.flatten().tolist(), strict=True):
         if label == VOID:
@@ -245,10 +245,13 @@ def slow_soft_iou(logits, target, smooth):
         exponentials = [math.exp(value) for value in values]
         for c in range(classes):
             p = exponentials[c] / sum(exponentials)
-            mass[c] += p
+            predicted[c] += p
             truth[c] += c == label
-            hits[c] += p * (c == label)
-    return [(i + smooth) / (p + t - i + smooth) for i, p, t in zip(hits, mass, truth, strict=True)]
+            overlap[c] += p * (c == label)
+    return [
+        (i + smooth) / (p + t - i + smooth)
+        for i, p, t in zip(overlap, predicted, truth, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

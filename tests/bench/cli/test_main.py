@@ -14,8 +14,8 @@ import pytest
 
 from bench.__main__ import main
 from bench.cli import terminal
-from bench.experiment import machine_limits
 from bench.experiment.code_digest import ROOT
+from bench.machine import limits
 from bench.store.folder import Store
 from bench.store.plans import Plan
 from bench.store.results import Compiled
@@ -89,7 +89,7 @@ def test_dry_run_lists_trials_and_measures_none(finished, bench):
 def test_as_many_trials_are_measured_at_once_as_there_are_cores(
     here, bench, monkeypatch, options, at_once
 ):
-    monkeypatch.setattr(machine_limits, "usable_cores", lambda: 3)
+    monkeypatch.setattr(limits, "usable_cores", lambda: 3)
     status, out, err = bench("run", "small.yaml", "--dry-run", *options)
     assert (status, err) == (0, "")
     assert re.search(rf"for the other \d+{at_once}, on cpu", out)

@@ -10,7 +10,7 @@ from bench.doctor import checks, clock, driver, gpu_state
 from bench.doctor.apart import Outcome
 from bench.doctor.checks import Check
 from bench.doctor.finding import Machine, off, ok
-from bench.experiment import environment
+from bench.machine import environment
 from bench.profiling import clocks, device_state
 from tests.bench import fake_nvml
 from tests.bench.profiling.fake_clock import FakeClock, FakeCuda

@@ -86,7 +86,7 @@ def test_room_on_the_disk(machine, free, state):
         asked.append(folder)
         return types.SimpleNamespace(free=free)
 
-    assert files.room(machine, usage).state == state
+    assert files.disk_space(machine, usage).state == state
     assert asked == [machine.results.parent]  # the results folder is not there yet
 
 

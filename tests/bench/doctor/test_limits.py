@@ -5,8 +5,8 @@ import torch
 
 from bench.doctor import limits
 from bench.doctor.finding import Machine
-from bench.experiment.machine_limits import Cores, Memory
 from bench.experiment.trial import TrialSettings
+from bench.machine.limits import Cores, Memory
 
 
 def machine(tmp_path, threads=2):

@@ -9,7 +9,7 @@ import yaml
 from bench.__main__ import main
 from bench.errors import UserError
 from bench.execution import as_planned, prepare
-from bench.experiment import device_identity, environment
+from bench.machine import device_identity, environment
 from bench.measurements import MEASUREMENTS
 from bench.profiling import device_state, peaks
 from bench.profiling.timing import WarmUp

@@ -18,8 +18,8 @@ from bench.__main__ import main
 from bench.execution import accuracy
 from bench.execution import budget as time_budget
 from bench.execution.budget import Budget
-from bench.experiment import machine_limits
 from bench.experiment.code_digest import ROOT
+from bench.machine import limits
 from bench.store.folder import Store
 from tests.bench.execution import tricks
 from tests.bench.execution.tricks import is_alive, wait_for
@@ -106,7 +106,7 @@ def reference(tmp_path_factory, start):
 
 @pytest.mark.parametrize("options", [("--jobs", 2), ()], ids=["asked for", "two cores"])
 def test_results_do_not_depend_on_the_number_of_processes(sweep, reference, options, monkeypatch):
-    monkeypatch.setattr(machine_limits, "usable_cores", lambda: 2)
+    monkeypatch.setattr(limits, "usable_cores", lambda: 2)
     status, out, err = sweep.run(*options)
     assert (status, err) == (0, "")
     assert "[4/4]" in out
@@ -263,9 +263,9 @@ def test_two_runs_share_a_folder(sweep, reference):
 COMMANDS = """
 import contextlib, io, json, pathlib, sys
 from bench.__main__ import main
-from bench.experiment import machine_limits
+from bench.machine import limits
 from bench.report.document import Document
-machine_limits.usable_cores = lambda: 1  # so that no further processes start
+limits.usable_cores = lambda: 1  # so that no further processes start
 Document.figures = {}  # which take most of the time of a report
 for command in json.loads(sys.argv[1]):
     err = io.StringIO()

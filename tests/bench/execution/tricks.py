@@ -17,9 +17,10 @@ from bench import __main__
 from bench.execution import accuracy
 from bench.execution.executors import processes
 from bench.execution.job import Job
-from bench.experiment import machine_limits, plan
+from bench.experiment import plan
 from bench.experiment.config import Experiment
 from bench.experiment.context import Measured
+from bench.machine import limits
 from bench.measurements import MEASUREMENTS
 from bench.store.folder import Store
 from bench.store.results import AccuracyResult
@@ -90,7 +91,7 @@ def be_started(folder, server):
 def command(folder, server, arguments):
     """Run a command line in a process of its own."""
     be_started(folder, server)
-    machine_limits.usable_cores = lambda: 1  # so that without --jobs trials run in this process
+    limits.usable_cores = lambda: 1  # so that without --jobs trials run in this process
     sys.argv = ["bench", *arguments]
     sys.exit(__main__.main(arguments))
 

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from bench import nvml
+from bench.machine import nvml
 from bench.profiling import device_state
 from tests.bench import fake_nvml
 

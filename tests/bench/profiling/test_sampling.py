@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bench.nvml import Gpu
+from bench.machine.nvml import Gpu
 from bench.profiling import sampling
 from tests.bench import fake_nvml
 

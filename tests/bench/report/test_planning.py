@@ -90,25 +90,25 @@ def test_every_format_has_the_folded_table(found, without_figures, tmp_path):
 
 def test_differences_that_are_probably_too_large_are_a_warning(found):
     results = found(seeds=range(5), values=scores(2, 5, arm1=0.03))
-    (said,) = [line for line in say(results, "warnings") if "probably" in line]
+    (said,) = [line for line in say(results, "warnings") if "may well be" in line]
     (plan,) = results.planning.values()
     spread = words.with_unit(results.effects, plan.spread, signed=False)
     assert said == (
-        "The difference found for train.loss = dice is probably larger than the true one. So few "
+        "The difference found for train.loss = dice may well be larger than the true one. So few "
         "seeds (5) find a small difference only where chance makes it look larger: one as large "
         f"as the standard deviation between runs ({spread}) looks 1.6 times as large on average "
         "when it is found."
     )
     assert comparisons(results)["exaggeration"][0] == pytest.approx(plan.exaggeration, rel=1e-5)
     clear = found(folder="clear", seeds=range(5), values=scores(2, 5, arm1=0.3))
-    assert not [line for line in say(clear, "warnings") if "probably" in line]
+    assert not [line for line in say(clear, "warnings") if "may well be" in line]
     assert math.isnan(comparisons(clear)["exaggeration"][0])
 
 
 def test_of_speeds_a_ratio_is_probably_too_far_from_1(found):
     speeds = {(arm, s): 100 * (1 + v) for (arm, s), v in scores(2, 5, arm1=0.03).items()}
     results = found(measure="throughput", metric="milliseconds", seeds=range(5), values=speeds)
-    (said,) = [line for line in say(results, "warnings") if "probably" in line]
+    (said,) = [line for line in say(results, "warnings") if "may well be" in line]
     assert said.startswith("The ratio found for train.loss = dice is probably farther from 1")
     assert "1.6 times as far from 1 on average" in said
 

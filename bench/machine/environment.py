@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import nvml
 from bench.errors import UserError, nearest
+from bench.machine import nvml
 
 if TYPE_CHECKING:
     import torch

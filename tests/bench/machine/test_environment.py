@@ -12,7 +12,8 @@ import torch
 
 from bench.components.built_in import BUILT_IN
 from bench.errors import UserError
-from bench.experiment import code_digest, environment
+from bench.experiment import code_digest
+from bench.machine import environment
 from bench.measurements import MEASUREMENTS
 
 # As the wheel of torch 2.14 for CUDA 13 is built.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.experiment import environment
+from bench.machine import environment
 
 if TYPE_CHECKING:
     import torch

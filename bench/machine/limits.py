@@ -55,12 +55,12 @@ class Memory:
 
 
 def workers_that_fit(threads: int) -> int:
-    """Return how many worker processes of ``threads`` threads each this machine has room for."""
-    room = usable_cores() // threads
+    """Return how many worker processes of ``threads`` threads each fit on this machine."""
+    fitting = usable_cores() // threads
     memory = find_memory().free
     if memory is not None:
-        room = min(room, memory // WORKER_MEMORY)
-    return max(1, room)
+        fitting = min(fitting, memory // WORKER_MEMORY)
+    return max(1, fitting)
 
 
 def usable_cores() -> int:

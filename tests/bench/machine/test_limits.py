@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from bench.experiment import machine_limits
 from bench.experiment.code_digest import ROOT
-from bench.experiment.machine_limits import Cores, Memory
+from bench.machine import limits
+from bench.machine.limits import Cores, Memory
 
 GIGABYTE = 2**30
 
@@ -66,7 +66,7 @@ def groups(tmp_path):
     ],
 )
 def test_the_quota_of_cores(groups, own, files, quota):
-    assert machine_limits.quota(*groups(own, files)) == quota
+    assert limits.quota(*groups(own, files)) == quota
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_the_quota_of_cores(groups, own, files, quota):
     ],
 )
 def test_memory_that_control_groups_leave(groups, own, files, left):
-    assert machine_limits.memory_left(*groups(own, files)) == left
+    assert limits.memory_left(*groups(own, files)) == left
 
 
 def test_a_system_without_control_groups_limits_nothing(tmp_path):
-    assert machine_limits.quota(tmp_path, tmp_path) is None
-    assert machine_limits.memory_left(tmp_path, tmp_path) is None
-    assert machine_limits.find_memory(tmp_path, tmp_path) == Memory(None, None, None)
+    assert limits.quota(tmp_path, tmp_path) is None
+    assert limits.memory_left(tmp_path, tmp_path) is None
+    assert limits.find_memory(tmp_path, tmp_path) == Memory(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_cores_are_those_that_a_process_is_bound_to():
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("the system binds no process to a core")
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-    code += "from bench.experiment.machine_limits import usable_cores; print(usable_cores())"
+    code += "from bench.machine.limits import usable_cores; print(usable_cores())"
     output = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
     assert output == "1\n"
 
@@ -151,7 +151,7 @@ def test_cores_are_those_that_a_process_is_bound_to():
 def test_memory_of_the_machine_and_of_the_group(groups, meminfo, files, found):
     proc, cgroup = groups("0::/", files)
     written(proc, {"meminfo": meminfo})
-    assert machine_limits.find_memory(proc, cgroup) == found
+    assert limits.find_memory(proc, cgroup) == found
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,6 @@ def test_memory_that_is_free(memory, free):
     [(1, None, 8), (2, None, 4), (3, None, 2), (16, None, 1), (1, 7 * GIGABYTE, 3), (1, 0, 1)],
 )
 def test_workers_fit_by_cores_and_memory(monkeypatch, threads, memory, workers):
-    monkeypatch.setattr(machine_limits, "usable_cores", lambda: 8)
-    monkeypatch.setattr(machine_limits, "find_memory", lambda: Memory(None, memory, None))
-    assert machine_limits.workers_that_fit(threads) == workers
+    monkeypatch.setattr(limits, "usable_cores", lambda: 8)
+    monkeypatch.setattr(limits, "find_memory", lambda: Memory(None, memory, None))
+    assert limits.workers_that_fit(threads) == workers

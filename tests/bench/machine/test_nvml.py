@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from bench import nvml
+from bench.machine import nvml
 from tests.bench import fake_nvml
 from tests.bench.fake_nvml import STRANGER, NVMLError, field
 
