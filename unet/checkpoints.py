@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unet.model import Padding, UNet
+from unet.blocks import Padding
+from unet.model import UNet
 
 _FIRST, _LAST = "inc.double_conv.0.weight", "outc.conv.weight"
 _WRAPPED = re.compile(r"^(module\.|_orig_mod\.)+")  # by DataParallel, by torch.compile

@@ -85,19 +85,7 @@ def prepare(
     the ``address`` of a Ray cluster, and how trials share a GPU (``mps``: auto, on or off). The
     ``budget`` has begun. UserError if any is wrong.
     """
-    if isinstance(experiment, Experiment):
-        command = f"bench.run({experiment.name})"
-        if overrides:
-            raise UserError("overrides: change the values that the Experiment is made of instead")
-    elif isinstance(experiment, Mapping):
-        values = layers.plain(experiment, "experiment")
-        further = f", overrides={list(overrides)!r}" if overrides else ""
-        command = f"bench.run({values!r}{further})"
-        experiment = config.from_mapping(values, overrides)
-    else:
-        settings = [word for override in overrides for word in ("--set", override)]
-        command = shlex.join(["python", "-m", "bench", "run", str(experiment), *settings])
-        experiment = config.load(Path(experiment), overrides)
+    command, experiment = _read(experiment, overrides)
     found = environment.find_device(device)
     measurement = MEASUREMENTS[experiment.measure]
     if accept_busy and not measurement.exclusive:
@@ -127,17 +115,34 @@ def prepare(
     )
     note = environment.unused_gpu() if device == "auto" else None
     return Prepared(
-        command,
-        experiment,
-        stage,
-        store,
-        root,
-        found,
-        workers,
-        perform,
-        jobs or 1,
-        budget,
-        timed_on,
+        command=command,
+        experiment=experiment,
+        stage=stage,
+        store=store,
+        root=root,
+        device=found,
+        workers=workers,
+        executor=perform,
+        jobs=jobs or 1,
+        budget=budget,
+        timed_on=timed_on,
         accept_busy=accept_busy,
         note=note,
     )
+
+
+def _read(
+    experiment: Experiment | Mapping[str, Any] | str | Path, overrides: Sequence[str]
+) -> tuple[str, Experiment]:
+    """Return the command or the call that runs an experiment, and the experiment."""
+    if isinstance(experiment, Experiment):
+        if overrides:
+            raise UserError("overrides: change the values that the Experiment is made of instead")
+        return f"bench.run({experiment.name})", experiment
+    if isinstance(experiment, Mapping):
+        values = layers.plain(experiment, "experiment")
+        further = f", overrides={list(overrides)!r}" if overrides else ""
+        return f"bench.run({values!r}{further})", config.from_mapping(values, overrides)
+    settings = [word for override in overrides for word in ("--set", override)]
+    command = shlex.join(["python", "-m", "bench", "run", str(experiment), *settings])
+    return command, config.load(Path(experiment), overrides)

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.store.load_model import Trained
 from bench.training import checkpoints
 from bench.training.networks.unet import sides
-from unet.model import Padding
+from unet.blocks import Padding
 
 
 def of_file(path: Path, *, padding: Padding) -> Trained:

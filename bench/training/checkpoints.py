@@ -22,8 +22,9 @@ import torch
 from bench import plain_files
 from bench.errors import UserError
 from bench.training.weights import Weights
+from unet.blocks import Padding
 from unet.checkpoints import from_state_dict
-from unet.model import Padding, UNet
+from unet.model import UNet
 
 _NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
 _MASK_VALUES = "mask_values"  # as the milesial family calls it

@@ -51,6 +51,14 @@ def test_a_busy_machine_that_was_accepted_is_said(said, make_store):
     assert "(--accept-busy): the GPU was 12 % busy before the start (1 trial)." in found
 
 
+def test_of_many_things_that_a_busy_machine_did_a_few_are_named(said, make_store):
+    record = next(make_store(measure="throughput", seeds=(0,)).records())
+    reasons = tuple(f"other processes took 1.{n} of 2 cores" for n in range(5))
+    found = said(validity=record.throughput.validity.model_copy(update={"accepted": reasons}))
+    assert "1.2 of 2 cores (1 trial); and similar in 2 other trials." in found
+    assert "1.3 of" not in found
+
+
 @pytest.mark.parametrize(
     ("graphs", "words"),
     [

@@ -6,7 +6,9 @@ import re
 import shutil
 
 import pytest
+import yaml
 
+from bench.__main__ import main
 from bench.analysis.analysis import load
 from bench.report import write
 from bench.report.content import tuning
@@ -158,6 +160,34 @@ def test_a_store_of_tuned_arms_as_run_leaves_it_is_reported(real_trials, tmp_pat
         assert dict(best) == chosen.values
         assert f"| {one.arm} | 0.03 |" in texts["md"]
     assert all(place.verdict for one in found.conclusions for place in one.places)
+
+
+def test_a_store_as_run_leaves_it_that_is_tuned_for_every_seed_is_reported(
+    real_trials, tmp_path, without_figures
+):
+    """Most of its trials are those of the real tuned store, which `run` finds."""
+    shutil.copytree(measured.tuned(real_trials).folder.parent, tmp_path / "here")
+    file = tmp_path / "here" / "real.yaml"
+    values = yaml.safe_load(file.read_text())
+    values["tune"] |= {"seeds": [100], "repeat": 2}
+    file.write_text(yaml.safe_dump(values))
+    run = ["run", file, "--results", file.parent, "--data", file.parent / "data", "--quiet"]
+    assert main([*map(str, run), "--device", "cpu"]) == 0
+    store = Store(file.parent / "real")
+    text = " ".join(written(store)["md"].split())
+    assert "Each of 2 reported seeds has a tuning of its own, in this order, with 1 seed" in text
+    assert "Intervals include that tuning may choose another value with other seeds" in text
+    frame = ExperimentResults(load(store)).tuning
+    for (arm, seed), trained in frame[frame["stage"] == "tuned"].groupby(["arm", "seed"]):
+        tried = frame[(frame["stage"] == "tuning") & (frame["arm"] == arm)]
+        own = tried[tried["seed"] == 100 + seed].set_index(RATE)["mean_iou"]
+        assert trained[RATE].tolist() == [own.idxmax()]
+    tuned, tried = store.read_plan().trials[0].key, store.read_plan().tuning.trials[0].key
+    for key in (tuned, tried):
+        store.record_file(key).write_bytes(b"{")
+    left = load(store)
+    assert len(left.damaged) + len(tuning.damaged(left)) == 2
+    assert "The next run measures it again" in " ".join(written(store)["md"].split())
 
 
 def test_made_stores_of_tuned_arms_have_what_real_ones_have(make_tuned, real_trials):
