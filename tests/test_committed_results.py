@@ -1,15 +1,14 @@
-"""Every report under ``results/`` is what its records make of it, byte for byte."""
+"""Every committed report under ``results/`` is what its records make of it, byte for byte."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from bench.report import write
 from bench.store.folder import Store
+from tests.shared import committed_results
 
-ROOT = Path(__file__).resolve().parent.parent
-STORES = sorted(path.parent for path in (ROOT / "results").glob("*/plan.json"))
+STORES = committed_results()
 MADE = {"csv": "*.csv", "md": "report.md", "tex": "report.tex"}
 
 

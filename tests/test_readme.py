@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import committed_results
+
 ROOT = Path(__file__).resolve().parent.parent
 spec = importlib.util.spec_from_file_location(
     "numbers_of_the_readme", ROOT / "docs" / "readme_numbers.py"
@@ -29,10 +31,7 @@ def test_a_number_that_was_typed_is_found():
 
 def test_every_experiment_whose_records_are_committed_has_a_row():
     text = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
-    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
-    kept = [
-        line.split("/")[2] for line in ignored if line.startswith("!/results/") and line[-1] == "/"
-    ]
+    kept = [folder.name for folder in committed_results()]
     assert kept
     assert all(f"[{name}]({name}/report/report.md)" in text for name in kept)
 
