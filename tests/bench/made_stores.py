@@ -320,22 +320,29 @@ def by_class(classes, mean, rng):
     label = [each for each in range(classes) if each != ABSENT]
     away = 0.25 * rng.standard_normal(len(label))
     away -= away.mean()
-    scales = [mean / max(1e-9, -away.min()), (0.999 - mean) / max(1e-9, away.max()), 1]
-    iou = dict(zip(label, mean + away * max(0, min(scales)), strict=True))
+    furthest = min(mean, np.hypot(1, 1 - mean) - 1)  # as far as `matrix_of` can go
+    iou = dict(zip(label, mean + away * min(1, furthest / max(1e-9, abs(away).max())), strict=True))
     return [iou.get(each) for each in range(classes)]
 
 
 def matrix_of(iou):
     """Return a (C, C) confusion matrix in which classes have some IoU, to about ten digits.
 
-    Of each class as many pixels are given the next one.
+    What is true does not depend on it: each class has as many pixels, and those that are wrong
+    have the next class. Of w wrong pixels of a class and v of the one before, of n in all:
+    IoU = (n - w) / (n + v), an equation for each class.
     """
-    wrong = 10**10
-    matrix = np.zeros((len(iou), len(iou)), np.int64)
+    pixels = 10**10
     there = [label for label, value in enumerate(iou) if value is not None]
-    for label, following in zip(there, there[1:] + there[:1], strict=True):
-        matrix[label, following] = wrong
-        matrix[label, label] = round(2 * wrong * iou[label] / (1 - iou[label]))
+    found = np.array([iou[label] for label in there])
+    before = np.roll(np.eye(len(there)), -1, axis=0).T
+    equations = np.eye(len(there)) + found[:, None] * before
+    wrong, *_ = np.linalg.lstsq(equations, pixels * (1 - found))
+    matrix = np.zeros((len(iou), len(iou)), np.int64)
+    following = there[1:] + there[:1]
+    matrix[there, following] = np.rint(wrong)
+    matrix[there, there] += pixels - matrix[there, following]
+    assert matrix.min() >= 0
     return matrix
 
 

@@ -1,6 +1,7 @@
 """The report as a reader gets it: what it says, that names stay text, the same bytes each time."""
 
 import csv
+import functools
 import html
 import re
 import subprocess
@@ -24,16 +25,27 @@ from bench.report.formats import markdown
 from bench.report.tables.registry import TABLES, WHERE_ANY
 from bench.report.write import FORMATS
 from bench.store.folder import Store
+from tests.bench.conftest import EXAMPLES
 from tests.bench.made_stores import details_json
 
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def render(store):
+    return written(analysis.load(store))
+
+
+def written(results):
     """Return the report without its figures, which take most of the time."""
-    document = Document(analysis.load(store))
+    document = Document(results)
     document.__dict__["figures"] = {}
     return markdown.render(document)
+
+
+@pytest.fixture(scope="module")
+def text_of(document):
+    """Return a function: name of an example → its report without its figures."""
+    return functools.cache(lambda name: written(document(name).results))
 
 
 def with_result(record, **values):
@@ -65,8 +77,8 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def seven(example):
-    return render(example("seven arms"))
+def seven(text_of):
+    return text_of("seven arms")
 
 
 def test_the_main_table_holds_every_arm_with_mean_sd_and_n(seven, example):
@@ -107,8 +119,8 @@ def test_what_is_missing_is_said_first_and_named(seven):
     ]
 
 
-def test_a_complete_store_brings_no_warning(example):
-    text = render(example("one at a time"))
+def test_a_complete_store_brings_no_warning(text_of):
+    text = text_of("one at a time")
     top = text[: text.index("## Effects")]  # the metric audit may warn
     warnings = [line for line in top.splitlines() if "Warning" in line]
     assert all("has a pixel of" in line for line in warnings)  # scenes are few here
@@ -197,18 +209,18 @@ def test_tables_lie_beside_the_report(example):
         assert {len(row) for row in body} == {len(header)}
 
 
-def test_every_store_makes_a_report(every_store):
-    text = render(every_store)
-    for label in {trial.label for trial in every_store.read_plan().trials}:
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_store_makes_a_report(text_of, example, name):
+    text, plan = text_of(name), example(name).read_plan()
+    for label in {trial.label for trial in plan.trials}:
         assert any(row[0].startswith(" ".join(label.split())) for row in rows(text, "Arms"))
-    trials = len(every_store.read_plan().trials)
-    assert len(rows(text, "All trials")) == 1 + trials
+    assert len(rows(text, "All trials")) == 1 + len(plan.trials)
     assert "nan" not in text.lower()
     assert "None" not in text.replace("None of the", "")
 
 
-def test_the_answer_comes_first_and_is_made_of_verdicts(example):
-    text = render(example("24 arms"))
+def test_the_answer_comes_first_and_is_made_of_verdicts(text_of):
+    text = text_of("24 arms")
     answer = text[text.index("**Answer.**") : text.index("> **Warning:**")]
     body = {row[0]: row for row in rows(text, "Effects")[1:]}
     decided = [name for name, row in body.items() if row[3] in ("better", "worse")]
@@ -234,8 +246,8 @@ def test_the_answer_comes_first_and_is_made_of_verdicts(example):
         ("nothing run", "yet: no seed finished in both"),
     ],
 )
-def test_answers(example, name, expected):
-    text = render(example(name))
+def test_answers(text_of, name, expected):
+    text = text_of(name)
     assert expected in text[: text.index("## ")]
 
 
@@ -267,22 +279,23 @@ def test_where_arms_share_no_seeds_nothing_is_said_of_pairs(make_store):
     assert "seed correlation" in render(make_store(folder="y", factors=factors, images=0))
 
 
-def test_no_report_says_that_there_is_no_difference(every_store):
-    text = render(every_store).lower()
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_report_says_that_there_is_no_difference(text_of, name):
+    text = text_of(name).lower()
     text = text.replace("does not mean that there is no difference", "")
     assert "no difference" not in text
     assert "significant" not in text
 
 
-def test_interactions_and_anova_follow_the_arms_in_a_factorial(example):
-    text = render(example("24 arms"))
+def test_interactions_and_anova_follow_the_arms_in_a_factorial(text_of):
+    text = text_of("24 arms")
     assert text.index("## Arms") < text.index("## Interactions")
     header, *body = rows(text, "Analysis of variance")
     assert header == ["source", "SS", "df", "F", "p", "partial ω²"]
     assert [row[0] for row in body[:2]] == ["seed", "train.loss"]
     assert [row[0] for row in body[-2:]] == ["interactions of three or more", "residual"]
     assert "Effects within the levels of the other factor" in text
-    assert "Interactions" not in render(example("one at a time"))
+    assert "Interactions" not in text_of("one at a time")
 
 
 def test_what_holds_for_other_images_is_folded_below_a_column_of_verdicts(make_store):
@@ -314,8 +327,8 @@ def test_nothing_finished_is_said(example, name):
     assert "No trial has finished yet" in text
 
 
-def test_one_run_each_settles_nothing(example):
-    assert "these runs cannot tell which" in render(example("one seed"))
+def test_one_run_each_settles_nothing(text_of):
+    assert "these runs cannot tell which" in text_of("one seed")
 
 
 def test_how_many_classes_were_averaged_is_said(example):
