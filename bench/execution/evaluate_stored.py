@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -192,6 +193,7 @@ def _trial(images: _Images, record: Record, planned: PlannedTrial) -> Trial:
     trained, split, tta = images.trained, images.split, images.tta
     before = record.settings.get("evaluate", {})
     wanted = {"split": split, "tta": before.get("tta", "none") if tta is None else tta}
+    wanted |= _pictures(record)
     settings = scoring.settings_of(trained, record, {**wanted, "study": False})
     dataset = registry.load(settings.data.for_seed(record.seed), images.root)
     if record.accuracy is not None:
@@ -208,6 +210,17 @@ def _trial(images: _Images, record: Record, planned: PlannedTrial) -> Trial:
     key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:20]
     arm = Arm(planned.label, planned.arm, settings, effective)
     return Trial(key, arm, record.seed, provenance, one_split=True)
+
+
+def _pictures(record: Record) -> dict[str, Any]:
+    """Return which pictures are to be kept: none that the trial itself did not keep.
+
+    Its settings do not say, but somebody who may not pass photographs on has kept none of them.
+    """
+    examples = record.accuracy.examples if record.accuracy else ()
+    if not examples:
+        return {"panels": 0, "extremes": 0}
+    return {} if any(one.image for one in examples) else {"pictures": "predictions"}
 
 
 def _plan_of_scores(plan: Plan, keys: list[str], command: str, store: Store) -> Plan:

@@ -64,6 +64,22 @@ def test_a_run_on_other_images_scores_the_weights_that_it_would_train(
         assert other.result.trained is not None
 
 
+@pytest.mark.parametrize("kept", ["predictions", "none"])
+def test_no_photograph_is_kept_where_the_run_kept_none(kept, here, bench):
+    pictures = {"predictions": ["evaluate.pictures=predictions"],
+                "none": ["evaluate.panels=0", "evaluate.extremes=0"]}[kept]  # fmt: skip
+    options = [word for one in ("seeds=1", *pictures) for word in ("--set", one)]
+    assert bench("run", "small.yaml", *options)[0] == 0
+    assert bench("evaluate", "small", "--split", "test")[0] == 0
+    scored = Store(here / "results/small/evaluations/test")
+    for record in scored.records():
+        examples = record.accuracy.examples
+        assert bool(examples) == (kept == "predictions")
+        assert not any(one.image or one.truth for one in examples)
+    pngs = {f"blobs/{path.name}" for path in (scored.folder / "blobs").glob("*")}
+    assert pngs == {one.prediction for r in scored.records() for one in r.accuracy.examples}
+
+
 def test_looks_at_test_images_are_counted(finished, bench, without_training):
     out = bench("evaluate", "small", "--split", "test", "--arm", "ce")[1]
     assert "looked at once (2 scores of 1 arm, on 20" in out
