@@ -64,7 +64,7 @@ def measured(stranger):
 
 def test_all_its_parts_are_ablated_and_a_changed_constant_makes_its_trials_stale(stranger):
     experiment = "my_idea/experiment.yaml"
-    short = ("--set", "train.epochs=1", "--set", "seeds=1")
+    short = ("--set", "train.epochs=1", "--set", "seeds=1", "--jobs", "1")
     status, out, err = stranger("run", experiment, *short)
     assert (status, err) == (0, "")
     before = measured(stranger)

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from bench.execution.job import Job
 
 AGAIN = "; it will be measured again"
+SILENCE = 30.0  # seconds without a line, after which the end of an epoch is one
 
 
 class Progress:
-    """One line a trial, for logs and pipes; nothing on a quiet console."""
+    """One line a trial, and of long ones a line an epoch; nothing on a quiet console."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.said = time.monotonic()
 
     @contextlib.contextmanager
     def sweep(self, total: int, *, stored: int, stage: str = "") -> Iterator[None]:
@@ -44,6 +46,9 @@ class Progress:
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
         """Note a finished epoch of a trial."""
+        if time.monotonic() - self.said >= SILENCE:
+            epochs = job.trial.arm.settings.train.epochs
+            self.say(f"{job_name(job)}: epoch {row['epoch']} of {epochs}, {state(row)}")
 
     def finished(self, record: Record, *, again: bool = False) -> None:
         """Note that a trial is stored, and whether it will be measured again in this run."""
@@ -57,6 +62,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line."""
+        self.said = time.monotonic()
         self.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
@@ -83,15 +89,12 @@ class Bars(Progress):
         for key in {*self.over, trial.key} & set(self.trials):
             self.bars.remove_task(self.trials.pop(key))
         self.over.clear()
-        name = f"{trial.arm.label}, {job.measurement.replicate} {trial.seed}"
         trains = job.measurement.trains and job.training is None
         epochs = trial.arm.settings.train.epochs if trains else 1
-        self.trials[trial.key] = self.bars.add_task(name, total=epochs, note="")
+        self.trials[trial.key] = self.bars.add_task(job_name(job), total=epochs, note="")
 
     def epoch(self, job: Job, row: dict[str, Any]) -> None:
-        score = row.get("metrics", {}).get("mean_iou")
-        note = f"loss {row['train_loss']:.3f}" + (f"  mIoU {score:.3f}" if score else "")
-        self.bars.update(self.trials[job.trial.key], advance=1, note=note)
+        self.bars.update(self.trials[job.trial.key], advance=1, note=state(row))
 
     def finished(self, record: Record, *, again: bool = False) -> None:
         self.over.append(record.key)
@@ -119,6 +122,17 @@ def transfer(console: Console) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: shown.update(
             task, completed=done, total=total or None, visible=True
         )
+
+
+def job_name(job: Job) -> str:
+    """Return which trial is measured, as `trial_name` does of its record."""
+    return f"{job.trial.arm.label}, {job.measurement.replicate} {job.trial.seed}"
+
+
+def state(row: dict[str, Any]) -> str:
+    """Return the training loss of an epoch, and its score if it has one."""
+    score = row.get("metrics", {}).get("mean_iou")
+    return f"loss {row['train_loss']:.3f}" + (f", mIoU {score:.3f}" if score else "")
 
 
 def trial_name(record: Record) -> str:

@@ -71,7 +71,7 @@ def console(terminal):
 
 
 def job(label):
-    settings = SimpleNamespace(train=SimpleNamespace(epochs=1))
+    settings = SimpleNamespace(train=SimpleNamespace(epochs=12))
     trial = SimpleNamespace(
         key=key_of(label), seed=1, arm=SimpleNamespace(label=label, settings=settings)
     )
@@ -101,13 +101,30 @@ def test_lines_where_there_is_no_terminal():
     assert lines[2] == f"[5/5] {MARKUP}, seed 1: mIoU 0.500 over 9 classes in 1 min 15 s"
 
 
+def test_where_nothing_was_said_for_long_an_epoch_is_a_line(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    out = console(terminal=False)
+    shown = progress.choose(out, quiet=False)
+    with shown.sweep(1, stored=0):
+        shown.begun(job(MARKUP))
+        for epoch, now in enumerate((29.0, 31.0, 45.0, 61.0), 1):
+            clock.now = now
+            metrics = {"mean_iou": 0.5} if epoch == 4 else {}
+            shown.epoch(job(MARKUP), {"epoch": epoch, "train_loss": 0.7, "metrics": metrics})
+    assert out.file.getvalue().splitlines() == [
+        f"{MARKUP}, seed 1: epoch 2 of 12, loss 0.700",
+        f"{MARKUP}, seed 1: epoch 4 of 12, loss 0.700, mIoU 0.500",
+    ]
+
+
 def test_bars_on_a_terminal():
     out = console(terminal=True)
     sweep(progress.choose(out, quiet=False))
     text = out.file.getvalue()
     assert "2/2" in text
     assert text.count(f"{MARKUP}, seed 1") > 1  # in the bar, and when it is done
-    assert "loss 0.700  mIoU 0.500" in text
+    assert "loss 0.700, mIoU 0.500" in text
 
 
 def test_nothing_if_quiet():
