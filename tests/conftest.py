@@ -74,6 +74,14 @@ def _one_core():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_cut():
+    """Let files that tests write reach the disk whenever they do: to wait for it takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory):
     """Return the folder that all processes of a run have in common."""

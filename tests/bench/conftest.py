@@ -74,7 +74,7 @@ def make_store(tmp_path, real_trials):
     """Return a function that writes a store into this test's own folder."""
 
     def make(folder="results/experiment", **options):
-        return made_stores.quickly(made_stores.build, real_trials, tmp_path / folder, **options)
+        return made_stores.build(real_trials, tmp_path / folder, **options)
 
     return make
 
@@ -97,7 +97,7 @@ def example(tmp_path_factory, real_trials):
     @functools.cache
     def get(name):
         folder = tmp_path_factory.mktemp("example") / "experiment"
-        return made_stores.quickly(made_stores.build, real_trials, folder, **EXAMPLES[name])
+        return made_stores.build(real_trials, folder, **EXAMPLES[name])
 
     return get
 
@@ -114,6 +114,6 @@ def make_tuned(tmp_path, real_trials):
 
     def make(folder="results/tuned", **options):
         small = {"images": 0, "classes": 3, "history": False, **options}
-        return made_stores.quickly(tuned_stores.build, real_trials, tmp_path / folder, **small)
+        return tuned_stores.build(real_trials, tmp_path / folder, **small)
 
     return make

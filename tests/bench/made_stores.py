@@ -10,7 +10,6 @@ import itertools
 import zlib
 
 import numpy as np
-import pytest
 
 from bench.evaluation.counts import ImageCounts, confusion_json, soft_json
 from bench.execution import scoring
@@ -166,13 +165,6 @@ def build(
         kept = {key: part for key, part in details.items() if key not in without}
         store.commit(Record.model_validate(record), kept)
     return store
-
-
-def quickly(make, *arguments, **options):
-    """Write a store that need not outlive a power cut."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", lambda handle: None)
-        return make(*arguments, **options)
 
 
 def _arms(factors, baseline, design):

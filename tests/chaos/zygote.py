@@ -398,6 +398,7 @@ COMMANDS = {
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     loop.torch.set_num_threads(1)
+    os.fsync = lambda handle: None  # a process that is killed loses nothing that it has written
     limits.usable_cores = lambda: 1  # so that without --jobs trials run in one process
     for name in ("bench.execution.run_experiment", "bench.execution.signals", "bench.report.write"):
         importlib.import_module(name)  # which commands import late

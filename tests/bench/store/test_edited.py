@@ -47,9 +47,7 @@ def edited(request, tmp_path_factory, real_trials):
     """Return a store, its files as text, and the arms that a report of it has."""
     folder = tmp_path_factory.mktemp("edited") / "loss_ablation"
     options = {"measure": request.param, "classes": 3, "images": 1, "seeds": (0, 1), "epochs": 2}
-    store = made_stores.quickly(
-        made_stores.build, real_trials, folder, failures={(1, 1): "failed"}, **options
-    )
+    store = made_stores.build(real_trials, folder, failures={(1, 1): "failed"}, **options)
     paths = sorted(path for path in folder.rglob("*.json") if "report" not in path.parts)
     return store, {path: path.read_bytes() for path in paths}
 

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -28,6 +29,18 @@ def test_what_is_written_comes_back(tmp_path):
         == files.SCHEMA
     )
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(tmp_path, monkeypatch):
+    path, seen = tmp_path / "a.json", []
+
+    def fsync(handle):
+        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        seen.append(("folder" if folder else os.fstat(handle).st_size, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    files.write_whole(path, b"12345")
+    assert seen == [(5, False), ("folder", True)]
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate"])
