@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from bench.cli.terminal import Names, Results, complain_of, experiments, say, wa
 from bench.errors import UserError
 
 Output = Annotated[Path | None, typer.Option(help="Folder for the reports instead of results.")]
+Open = Annotated[bool, typer.Option("--open", help="Show the last of these files in a browser.")]
 Formats = Annotated[str, typer.Option("--format", help="Of html, md, csv and tex, comma between.")]
 
 
@@ -20,6 +22,7 @@ def report(
     results: Results = Path("results"),
     output: Output = None,
     formats: Formats = "html,md,csv,tex",
+    show: Open = False,
 ) -> int:
     """Write the report of each experiment, from what is stored and nothing else.
 
@@ -43,6 +46,9 @@ def report(
     written = reports.write_all(
         stores, wanted, index=index, output=output, damaged=unreadable.append
     )
+    path = None
     for path in written:
         say(f"report: {path}")
+    if show and path is not None and not webbrowser.open(path.resolve().as_uri()):
+        warn(f"--open: no browser could be started here; open {path} yourself")
     return complain_of(unreadable)

@@ -341,16 +341,15 @@ def test_training_on_a_folder_of_ones_own(own, bench):
     assert (status, err) == (0, "")
 
 
-def test_the_msrc_study_at_a_size_for_tests(here, bench, real_data, without_figures):
+def test_photographs_at_a_size_for_tests(here, bench, real_data, without_figures):
     shrink = ["model.base_channels=2", "model.depth=2", "train.epochs=1", "train.crop_size=64",
-              "train.precision=fp32", "train.threads=1", "seeds=1", "factors.train.loss=[ce]",
-              "factors.model.upsampling=[bilinear]", "include=[]"]  # fmt: skip
+              "train.precision=fp32", "seeds=1"]  # fmt: skip
     options = [word for setting in shrink for word in ("--set", setting)]
-    study = EXPERIMENTS / "msrc_v2" / "loss_ablation.yaml"
+    study = EXPERIMENTS / "msrc_v2" / "unet.yaml"
     status, _, err = bench("run", study, "--data", real_data, "--quiet", *options)
     assert (status, err) == (0, "")
     assert bench("report")[0] == 0
-    store = Store(here / "results" / "msrc_v2_loss_ablation")
+    store = Store(here / "results" / "msrc_v2_unet")
     per_class = (store.folder / "report" / "per_class.csv").read_text(encoding="utf-8")
     names = ["building", "grass", "tree", "cow", "sheep", "sky", "aeroplane", "water", "face",
              "car", "bicycle", "flower", "sign", "bird", "book", "chair", "road", "cat", "dog",
@@ -443,6 +442,18 @@ def test_the_line_for_the_report_finds_the_results(here, bench, without_figures)
     _, out, _ = bench("run", "small.yaml", "--set", "seeds=1", "--results", "my results")
     line = out.strip().rpartition("for the report: ")[2]
     assert bench(*shlex.split(line)[3:])[0] == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_report_is_shown_in_a_browser(there, finished, bench, monkeypatch):
+    shown = []
+    monkeypatch.setattr("webbrowser.open", lambda address: shown.append(address) or there)
+    status, _, err = bench("report", "small", "--format", "md", "--open")
+    assert shown == [(finished / "results/small/report/report.md").as_uri()]
+    assert status == 0
+    assert err.startswith("warning: --open: no browser") == (not there)
+    bench("report", "small", "--format", "md")
+    assert len(shown) == 1
 
 
 def test_help_that_python_stripped_is_missed_in_one_line(here):
