@@ -187,8 +187,8 @@ def pictures(results: Analysis) -> list[str]:
     found = [one.pictures for one in shown if one.pictures]
     if any(example.image is None for one in shown for example in one.examples):
         found.append(
-            "Images and their truth are not stored here; a run with evaluate.pictures=all shows "
-            "them beside the predictions."
+            "Images and their truth are not stored here; a run into another folder, with "
+            "--results DIR --set evaluate.pictures=all, shows them beside the predictions."
         )
     return list(dict.fromkeys(found))
 
