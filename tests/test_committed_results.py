@@ -1,9 +1,11 @@
-"""Every committed report under ``results/`` is what its records make of it, byte for byte."""
+"""Committed results: reports are what their records make of them, and records what the code does."""
 
+import shlex
 import shutil
 
 import pytest
 
+from bench.__main__ import main
 from bench.report import write
 from bench.store.folder import Store
 from tests.shared import committed_results
@@ -32,3 +34,22 @@ def test_reports_are_made_again_byte_for_byte(store, tmp_path, monkeypatch):
 def test_records_name_no_place_of_a_machine(store):
     texts = (path.read_text(encoding="utf-8") for path in store.rglob("*.json"))
     assert not [place for text in texts for place in ("/home/", "/root/", "/tmp/") if place in text]
+
+
+# Timings are those of one machine; the other experiments are of files that are not in the project.
+ANYWHERE = [
+    store
+    for store in STORES
+    if {trial.settings["data"]["name"] for trial in Store(store).records()} <= {"scenes", "cells"}
+    and "throughput" not in {trial.measure for trial in Store(store).records()}
+]
+
+
+@pytest.mark.parametrize("store", ANYWHERE, ids=lambda path: path.name)
+def test_records_are_those_of_the_code_as_it_is(store, capsys, monkeypatch):
+    monkeypatch.chdir(store.parent.parent)
+    python, dash_m, bench, *command = shlex.split(Store(store).read_plan().command)
+    assert (python, dash_m, bench) == ("python", "-m", "bench")
+    assert main([*command, "--dry-run", "--device", "cpu"]) == 0
+    planned = len(list(Store(store).records()))
+    assert f"{planned} trials, {planned} of them stored" in capsys.readouterr().out
