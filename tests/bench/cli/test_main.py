@@ -445,7 +445,7 @@ def test_the_line_for_the_report_finds_the_results(here, bench, without_figures)
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_report_is_shown_in_a_browser(there, finished, bench, monkeypatch):
+def test_a_report_is_shown_in_a_browser(there, finished, bench, monkeypatch, without_figures):
     shown = []
     monkeypatch.setattr("webbrowser.open", lambda address: shown.append(address) or there)
     status, _, err = bench("report", "small", "--format", "md", "--open")
