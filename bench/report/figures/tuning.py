@@ -93,7 +93,7 @@ def _panel(
 
 
 def _limits(axes: Axes, finite: Any, *, higher: bool) -> float:
-    """Leave room at the worse end of y for runs without a result; return where they are drawn."""
+    """Leave space at the worse end of y for runs without a result; return where they are drawn."""
     low, high = float(finite.min()), float(finite.max())
     margin = 0.08 * (high - low) or 0.02
     if higher:
